@@ -7,29 +7,9 @@ from collections.abc import Sequence
 from functools import cache
 
 # Rests that make a glued letter a side ("Lsho", "Rank"). Words that merely begin with l or r are many; these rests are few.
-_SHORT_PARTS = frozenset(
-    [
-        "sho",
-        "shld",
-        "elb",
-        "wri",
-        "wrist",
-        "hip",
-        "kne",
-        "knee",
-        "ank",
-        "eye",
-        "ear",
-        "hand",
-        "foot",
-        "toe",
-        "heel",
-        "palm",
-        "arm",
-        "leg",
-    ]
-)
-_LONG_PARTS = frozenset(["shoulder", "elbow", "wrist", "knee", "ankle", "hand", "foot", "heel", "thumb"])
+_LONG_PARTS = "shoulder|elbow|wrist|knee|ankle|hand|foot|heel|thumb"
+_ANY_PART = re.compile(f"{_LONG_PARTS}|sho|shld|elb|wri|hip|kne|ank|eye|ear|toe|palm|arm|leg")
+_LONG_PART = re.compile(_LONG_PARTS)
 _SIDES = {"l": "left", "left": "left", "r": "right", "right": "right"}
 
 
@@ -87,15 +67,16 @@ def _mirrored_side(name: str, names: Sequence[str]) -> tuple[str, str] | None:
 
 
 def _glued_side(name: str) -> tuple[str, str] | None:
-    letter, rest = name[:1], name[1:].lower()
-    if letter in ("L", "R") and name[1:].islower() and rest in _SHORT_PARTS | _LONG_PARTS:
+    letter, rest = name[:1], name[1:]
+    if letter in ("L", "R") and _ANY_PART.fullmatch(rest):
         return _SIDES[letter.lower()], rest
-    if letter in ("l", "r") and rest in _LONG_PARTS:
+    if letter in ("l", "r") and _LONG_PART.fullmatch(rest):
         return _SIDES[letter], rest
     for word in ("left", "right"):
-        # "leftshoulder", but not a name that only happens to begin so.
-        if name.lower().startswith(word) and name.lower()[len(word) :] in _SHORT_PARTS | _LONG_PARTS:
-            return word, name.lower()[len(word) :]
+        # "leftshoulder", but not "leftover": the rest must be a part of a body.
+        rest = name.lower().removeprefix(word)
+        if rest != name.lower() and _ANY_PART.fullmatch(rest):
+            return word, rest
     return None
 
 
