@@ -1,7 +1,7 @@
 """The catalog: skeletons and mappings by name, read from `schemas/` when they are first asked for.
 
-A skeleton is one file `skeletons/<name>.toml`; a mapping is one file `mappings/<source>--<target>.toml`. Pairs without a
-file are composed along the shortest path of files.
+A skeleton is one file `skeletons/<name>.toml`, a mapping one file `mappings/<source>--<target>.toml`. Pairs without a file
+are composed along the shortest path of files.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def mapping_names() -> list[tuple[str, str]]:
 
 
 def skeleton(name_or_path: str | Path) -> Skeleton:
-    """A skeleton of the catalog by its name or one of its other names ("coco", "six2"), or one from a user's .toml file.
+    """A skeleton of the catalog by its name or another of its names ("coco", "six2"), or one from a user's .toml file.
 
     Raises UsageError for an unknown name and DefinitionError for a file that contradicts itself.
     """
@@ -49,7 +49,10 @@ def skeleton(name_or_path: str | Path) -> Skeleton:
 
 
 def match(names: Sequence[str]) -> Skeleton | None:
-    """The catalog's skeleton with these joints in this order, or None; spelling and known other joint names do not count."""
+    """The catalog's skeleton with these joints in this order, or None.
+
+    Joints are known by any spelling of their name and of the aliases that the skeleton lists.
+    """
     spelled = [normalise_joint_name(name) for name in names]
     for name in skeleton_names():
         if len(accepted := _accepted_joints(name)) == len(spelled) and all(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from functools import cache
 
-# Rests that make a glued letter a side ("Lsho", "Rank"). Words that merely begin with l or r are many; these rests are few.
+# Rests that make a glued letter a side ("Lsho", "Rank"): many words merely begin with l or r, these rests are few.
 _LONG_PARTS = "shoulder|elbow|wrist|knee|ankle|hand|foot|heel|thumb"
 _ANY_PART = re.compile(f"{_LONG_PARTS}|sho|shld|elb|wri|hip|kne|ank|eye|ear|toe|palm|arm|leg")
 _LONG_PART = re.compile(_LONG_PARTS)

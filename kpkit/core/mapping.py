@@ -132,10 +132,10 @@ class Mapping:
         visibility  [N,Ks]    uint8    0 | 1 | 2
         truncated   [N,Ks]    bool
 
-        An alternative is used where all its sources are labelled; visibility is the least of theirs. A joint that is used
-        is truncated where all its sources are. Where no alternative can be used, a joint whose first alternative copies
-        one source takes over that source's truncated flag (out of the frame, coordinates unknown). Raises UsageError
-        where the arrays do not fit the source skeleton.
+        An alternative is used where all its sources are labelled; visibility is the least of theirs, and the joint is
+        truncated where all of them are. Where no alternative can be used, a joint whose first alternative copies one
+        source takes over that source's truncated flag (out of the frame, coordinates unknown). Raises UsageError where
+        the arrays do not fit the source skeleton.
         """
         self._check_arrays(xy, visibility, truncated)
         persons = len(visibility)
@@ -151,7 +151,7 @@ class Mapping:
         return out
 
     def counts(self, mapped: MappedPoints) -> list[dict[str, Any]]:
-        """For the Report, one row a target joint: its rule, its sources, how many persons got it and how many did not."""
+        """For the Report, one row a target joint: its rule and sources, how many persons got it, how many did not."""
         persons = len(mapped.alternative)
         rows: list[dict[str, Any]] = []
         for rule in self.rules:
@@ -237,9 +237,12 @@ def by_name(source: Skeleton, target: Skeleton) -> Mapping:
 def compose(first: Mapping, second: Mapping) -> Mapping:
     """One mapping that gives what `second` makes of the points that `first` gives.
 
-    Each alternative of `second` becomes the product of the alternatives that its sources have in `first`, in their order,
-    so that the first one that can be used is the one that both steps would have used. Alternatives that can never come to
-    use, because an earlier one needs no more than they do, are left out. The skeleton between is remembered in `via`.
+    Each alternative of `second` becomes the product of the alternatives that its sources have in `first`, in their
+    order, so that the first one that can be used is the one that both steps would have used. Alternatives that can never
+    come to use, because an earlier one needs no more than they do, are left out. `via` remembers the skeleton between.
+
+    The truncated flag of a joint that stays unlabelled is the one thing that can differ from two steps: it follows the
+    first alternative of the composed rule.
     """
     if not first.target.same_joints(second.source):
         raise UsageError("the mappings do not meet in one skeleton", expected=first.target.name, got=second.source.name)

@@ -33,8 +33,8 @@ def mapping_ends(document: Document[str, Any]) -> tuple[str, str]:
 def parse_mapping(document: Document[str, Any], source: Skeleton, target: Skeleton) -> Mapping:
     """The mapping of a document between two skeletons.
 
-    Raises DefinitionError where a target joint is not listed (an empty list says that it is absent), a name is unknown or
-    a rule cannot be read.
+    Raises DefinitionError where a target joint is not listed (an empty list says that it is absent), a name is unknown
+    or a rule cannot be read.
     """
     joints = document.get("joints")
     if not isinstance(joints, Document):

@@ -97,7 +97,7 @@ class Skeleton:
         return self.keypoints == other.keypoints
 
     def lateral_issues(self) -> list[str]:
-        """One sentence for every joint whose name says left or right and whose flip partner is missing or of another name."""
+        """One sentence for every joint that is left or right by its name and has no flip partner, or a wrong one."""
         partner = {a: b for pair in self.flip_pairs for a, b in (pair, pair[::-1])}
         issues: list[str] = []
         for index, name in enumerate(self.keypoints):
@@ -170,8 +170,9 @@ class Skeleton:
         raise DefinitionError(message, place=f"skeleton '{self.name}': {field}", **details)
 
     def _check_names(self) -> None:
+        names: tuple[object, ...] = self.keypoints
         seen: dict[str, int] = {}
-        for index, name in enumerate(self.keypoints):
+        for index, name in enumerate(names):
             if not isinstance(name, str) or not name.strip():
                 self._refuse("a joint needs a name", f"keypoints[{index}]", got=repr(name))
             if name in seen:
