@@ -1,0 +1,17 @@
+"""What the shell offers after TAB: names of formats and skeletons."""
+
+from __future__ import annotations
+
+
+def formats() -> list[str]:
+    """Names of all formats."""
+    from kpkit import registry
+
+    return registry.names(registry.FORMATS)
+
+
+def skeletons() -> list[str]:
+    """Names of the catalog's skeletons."""
+    from kpkit.core import catalog
+
+    return catalog.skeleton_names()

@@ -1,0 +1,169 @@
+"""`kpkit convert`: labels of one format written as another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from kpkit.cli import complete
+from kpkit.cli.command import reporting
+from kpkit.cli.output import Console
+
+SKELETON, IMAGES, BOXES, OUTPUT = "Skeleton", "Images", "Boxes and scores", "Output"
+
+Source = Annotated[
+    str,
+    typer.Argument(metavar="SRC", help="Format of the input; see `kpkit formats`.", autocompletion=complete.formats),
+]
+Target = Annotated[str, typer.Argument(metavar="DST", help="Format of the output.", autocompletion=complete.formats)]
+Inputs = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="INPUT", help="Files or folders with labels. Left out: the current folder.", show_default=False
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="Where to write. Left out: kpkit-out/convert-DST/.", rich_help_panel=OUTPUT),
+]
+SkeletonName = Annotated[
+    str | None,
+    typer.Option(
+        "--skeleton",
+        metavar="NAME|FILE",
+        help="Skeleton of the output: a name (see `kpkit skeletons`) or a .toml file.",
+        autocompletion=complete.skeletons,
+        rich_help_panel=SKELETON,
+    ),
+]
+KeepSkeleton = Annotated[
+    bool, typer.Option("--keep-skeleton", help="Keep the skeleton of the input.", rich_help_panel=SKELETON)
+]
+Sigmas = Annotated[
+    str | None,
+    typer.Option(
+        "--sigmas",
+        metavar="FILE|LIST",
+        help="OKS sigmas, one a joint: numbers with commas between, or a file.",
+        rich_help_panel=SKELETON,
+    ),
+]
+Images = Annotated[
+    Path | None,
+    typer.Option("--images", metavar="DIR", help="Folder of the images, for their sizes.", rich_help_panel=IMAGES),
+]
+ImageSizes = Annotated[
+    Path | None,
+    typer.Option("--image-sizes", metavar="FILE.csv", help="Image sizes: path, width, height.", rich_help_panel=IMAGES),
+]
+ImageList = Annotated[
+    Path | None,
+    typer.Option(
+        "--image-list",
+        metavar="FILE",
+        help="Image names, one a line, for labels without them.",
+        rich_help_panel=IMAGES,
+    ),
+]
+CopyImages = Annotated[
+    bool, typer.Option("--copy-images", help="Copy the images beside the output.", rich_help_panel=IMAGES)
+]
+LinkImages = Annotated[
+    bool, typer.Option("--link-images", help="Link the images beside the output.", rich_help_panel=IMAGES)
+]
+Layout = Annotated[
+    Path | None,
+    typer.Option("--layout", metavar="FILE.toml", help="Describes a team's own CSV or JSON.", rich_help_panel=OUTPUT),
+]
+Bbox = Annotated[
+    Literal["auto", "annotated", "keypoints", "none"],
+    typer.Option(
+        "--bbox",
+        help="Person boxes: annotated ones, else (auto) or always (keypoints) the padded hull of the joints.",
+        rich_help_panel=BOXES,
+    ),
+]
+BboxPad = Annotated[
+    float,
+    typer.Option("--bbox-pad", min=0, help="Padding of such a hull, as a share of its size.", rich_help_panel=BOXES),
+]
+Strict = Annotated[
+    bool,
+    typer.Option("--strict", help="Exit with 1, and write nothing, if anything is lost.", rich_help_panel=OUTPUT),
+]
+ReportFile = Annotated[
+    Path | None,
+    typer.Option("--report", metavar="FILE.json", help="Write the report as JSON, too.", rich_help_panel=OUTPUT),
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace an output that exists.", rich_help_panel=OUTPUT)]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Do everything but write; print what would be.", rich_help_panel=OUTPUT)
+]
+LowMemory = Annotated[
+    bool, typer.Option("--low-memory", help="Rather little memory than speed.", rich_help_panel=OUTPUT)
+]
+
+
+@reporting
+def convert(
+    console: Console,
+    source: Source,
+    target: Target,
+    inputs: Inputs = None,
+    output: Output = None,
+    skeleton: SkeletonName = None,
+    keep_skeleton: KeepSkeleton = False,
+    sigmas: Sigmas = None,
+    images: Images = None,
+    image_sizes: ImageSizes = None,
+    image_list: ImageList = None,
+    copy_images: CopyImages = False,
+    link_images: LinkImages = False,
+    bbox: Bbox = "auto",
+    bbox_pad: BboxPad = 0.25,
+    layout: Layout = None,
+    strict: Strict = False,
+    report: ReportFile = None,
+    force: Force = False,
+    dry_run: DryRun = False,
+    low_memory: LowMemory = False,
+) -> None:
+    """Convert labels from one format to another.
+
+    Whatever the output cannot hold is counted and named. An output that exists is never replaced without `--force`.
+
+    Examples:
+
+    - `kpkit convert mpii coco` takes the MPII labels of the current folder
+    - `kpkit convert coco six2 labels.json -o six2.json` names both ends
+    """
+    from kpkit.cli.report import print_report
+    from kpkit.pipelines.convert import ConvertJob, run
+
+    job = ConvertJob(
+        source=source,
+        target=target,
+        inputs=tuple(inputs or ()),
+        output=output,
+        skeleton=skeleton,
+        keep_skeleton=keep_skeleton,
+        images=images,
+        image_sizes=image_sizes,
+        copy_images=copy_images,
+        link_images=link_images,
+        image_list=image_list,
+        layout=layout,
+        bbox=bbox,
+        bbox_pad=bbox_pad,
+        sigmas=sigmas,
+        strict=strict,
+        report=report,
+        force=force,
+        dry_run=dry_run,
+        low_memory=low_memory,
+    )
+    with console.progress() as progress:
+        done = run(job, progress=progress)
+    print_report(console, done)

@@ -1,0 +1,137 @@
+"""What a command says: results to stdout, progress and notes to stderr.
+
+On a terminal there are colours and lines that fit its width; in a pipe plain aligned text, one line a row. NO_COLOR and
+FORCE_COLOR are obeyed. With `--json` stdout holds exactly one JSON document, also when the command fails.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console as RichConsole
+    from rich.text import Text
+
+SCHEMA_VERSION = 1
+UNWRAPPED = 100_000
+
+Part = str | tuple[str, str]
+Progress = Callable[[str, int, int], None]
+
+
+class Console:
+    """The two streams of one command.
+
+    json   one JSON document instead of text        quiet  no notes, no progress, only what must be said
+    debug  tracebacks of errors
+    """
+
+    def __init__(self, *, json: bool = False, quiet: bool = False, debug: bool = False) -> None:
+        self.as_json = json
+        self.quiet = quiet
+        self.debug = debug
+
+    def line(self, *parts: Part) -> None:
+        """One line of the result; a part is text, or text and its style."""
+        _print(sys.stdout, *parts)
+
+    def table(self, headers: Sequence[str], rows: Sequence[Sequence[Part]], *, right: Sequence[int] = ()) -> None:
+        """A table without rules; the columns in `right` are aligned to the right."""
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
+        for index, header in enumerate(headers):
+            table.add_column(header, justify="right" if index in right else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*(_styled([cell]) for cell in row))
+        stream = _rich(sys.stdout)
+        with stream.capture() as captured:
+            stream.print(table)
+        # Cells are padded; trailing blanks would only get in the way of whoever reads the pipe.
+        _write(sys.stdout, "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+
+    def document(self, document: dict[str, Any]) -> None:
+        """The result as JSON, with the schema version in front."""
+        text = json.dumps({"schema_version": SCHEMA_VERSION, **document}, indent=2, ensure_ascii=False, default=str)
+        _write(sys.stdout, text + "\n")
+
+    def note(self, *parts: Part) -> None:
+        """A line on stderr that `--quiet` leaves out."""
+        if not self.quiet:
+            _print(sys.stderr, *parts)
+
+    def complain(self, *parts: Part) -> None:
+        """A line on stderr that is always printed."""
+        _print(sys.stderr, *parts)
+
+    @contextlib.contextmanager
+    def progress(self) -> Iterator[Progress | None]:
+        """A callback (stage, done, total) that draws a bar on stderr; None off a terminal."""
+        if self.quiet or not sys.stderr.isatty():
+            yield None
+            return
+        from rich import progress
+
+        columns = (
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(),
+            progress.MofNCompleteColumn(),
+            progress.TimeRemainingColumn(),
+        )
+        with progress.Progress(*columns, console=_rich(sys.stderr), transient=True) as bars:
+            stages: dict[str, progress.TaskID] = {}
+
+            def update(stage: str, done: int, total: int) -> None:
+                if stage not in stages:
+                    stages[stage] = bars.add_task(stage, total=total)
+                bars.update(stages[stage], completed=done, total=total or None)
+
+            yield update
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """`count` with its noun: "1 person", "2,048 persons"."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def size(count: int) -> str:
+    """A number of bytes for readers, e.g. "1.2 MB"."""
+    value = float(count)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:,.0f} {unit}" if unit == "bytes" else f"{value:,.1f} {unit}"
+        value /= 1000
+    return f"{value:,.1f} TB"
+
+
+def _print(stream: TextIO, *parts: Part) -> None:
+    console = _rich(stream)
+    with console.capture() as captured:
+        console.print(_styled(parts), soft_wrap=True)
+    _write(stream, captured.get())
+
+
+def _write(stream: TextIO, text: str) -> None:
+    stream.write(text)
+
+
+def _styled(parts: Sequence[Part]) -> Text:
+    from rich.text import Text
+
+    pairs = ((part, "") if isinstance(part, str) else part for part in parts)
+    return Text.assemble(*((_printable(text), style) for text, style in pairs))
+
+
+def _printable(text: str) -> str:
+    """`text` with control characters spelled out: a file name must not steer the terminal."""
+    return "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text)
+
+
+def _rich(stream: TextIO) -> RichConsole:
+    from rich.console import Console as RichConsole
+
+    return RichConsole(file=stream, highlight=False, markup=False, width=None if stream.isatty() else UNWRAPPED)

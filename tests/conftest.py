@@ -1,0 +1,38 @@
+"""What every test may use: real annotation files where there are some, and how hard Hypothesis tries."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+REAL_DATA = "KPKIT_REAL_DATA"
+
+settings.register_profile(
+    "ci", derandomize=True, deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("long", deadline=None, max_examples=2000, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder with `data/` and `golden/`; tests that want it are skipped where the variable is not set."""
+    folder = os.environ.get(REAL_DATA)
+    if not folder:
+        pytest.skip(f"{REAL_DATA} is not set: no real annotation files")
+    path = Path(folder)
+    if not (path / "data").is_dir():
+        pytest.fail(f"{REAL_DATA}={folder} has no folder 'data'")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings and colours of whoever runs the tests change nothing."""
+    for name in os.environ:
+        if (name.startswith("KPKIT_") and name != REAL_DATA) or name in {"FORCE_COLOR", "NO_COLOR", "PY_COLORS"}:
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("COLUMNS", "100")
