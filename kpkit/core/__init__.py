@@ -1,0 +1,1 @@
+"""Arrays and rules; numpy only, no file or image I/O."""

@@ -1,0 +1,278 @@
+"""Canonical columns into COCO rows: only the fields whose column changed are exchanged in a raw row.
+
+Integral numbers are written as integers, others as the shortest text that reads back equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from kpkit.core.dataset import AREA_SOURCES, BBOX_SOURCES, Dataset
+from kpkit.formats.jsonrows import RowSource, differs, iterate
+
+BLOCK = 4096
+
+_encode = msgspec.json.Encoder().encode
+
+# Which columns make which field of an annotation.
+FIELDS: Mapping[str, tuple[str, ...]] = {
+    "id": ("instance_id",),
+    "category_id": ("category_id",),
+    "keypoints": ("xy", "visibility"),
+    "bbox": ("bbox_xywh",),
+    "area": ("area",),
+    "iscrowd": ("is_crowd",),
+    "score": ("score",),
+    "track_id": ("track_id",),
+    "kpkit": ("truncated", "head_box", "bbox_source", "area_source"),
+}
+
+
+def number_list(values: list[float]) -> bytes:
+    """A JSON array of numbers, integral ones as integers."""
+    # The encoder ends integral floats in ".0"; no other number holds ".0," or ends in ".0".
+    return _encode(values).replace(b".0,", b",").replace(b".0]", b"]")
+
+
+def number(value: float) -> Any:
+    """One number, integral ones as int."""
+    return int(value) if value.is_integer() and abs(value) < 2**53 else value
+
+
+def annotation_chunks(dataset: Dataset, source: RowSource | None) -> Iterator[bytes | memoryview]:
+    """All annotation rows, separated by commas, in pieces: unchanged rows as they were, the others encoded."""
+    n = len(dataset)
+    changed = np.ones(n, bool) if source is None else source.changed(dataset)
+    comma = b""
+    for first, last, encode in _segments(changed):
+        if encode or source is None:
+            for start in range(first, last, BLOCK):
+                yield comma + b",".join(encode_rows(dataset, source, np.arange(start, min(last, start + BLOCK))))
+                comma = b","
+        else:
+            yield comma
+            yield from source.rows.chunks(source.row_of[first:last])
+        comma = b","
+
+
+def annotation_rows(dataset: Dataset, source: RowSource) -> Iterator[bytes]:
+    """Every annotation as one consistent raw row, in order: the same rule as `annotation_chunks`, row by row."""
+    for first, last, encode in _segments(source.changed(dataset)):
+        if encode:
+            for start in range(first, last, BLOCK):
+                yield from encode_rows(dataset, source, np.arange(start, min(last, start + BLOCK)))
+        else:
+            yield from iterate(source.rows, source.row_of[first:last])
+
+
+def image_chunks(dataset: Dataset, source: RowSource | None) -> Iterator[bytes | memoryview]:
+    """All image rows, as `annotation_chunks`."""
+    changed = np.ones(len(dataset.images), bool) if source is None else source.images_changed(dataset)
+    changed |= _any_extra(dataset.images.extras, len(dataset.images))
+    comma = b""
+    for first, last, encode in _segments(changed):
+        yield comma
+        if encode or source is None:
+            yield b",".join([_image(dataset, source, i) for i in range(first, last)])
+        else:
+            yield from source.image_rows.chunks(source.image_row_of[first:last])
+        comma = b","
+
+
+def image_rows(dataset: Dataset, source: RowSource) -> Iterator[bytes]:
+    """Every image as one consistent raw row, in order."""
+    changed = source.images_changed(dataset)
+    for first, last, encode in _segments(changed):
+        if encode:
+            yield from (_image(dataset, source, i) for i in range(first, last))
+        else:
+            yield from iterate(source.image_rows, source.image_row_of[first:last])
+
+
+def _segments(flags: NDArray[np.bool_]) -> Iterator[tuple[int, int, bool]]:
+    """(first, end, flag) of runs of equal flags."""
+    if not len(flags):
+        return
+    edges = [0, *(np.flatnonzero(np.diff(flags)) + 1).tolist(), len(flags)]
+    for first, end in zip(edges, edges[1:], strict=False):
+        yield first, end, bool(flags[first])
+
+
+def encode_rows(dataset: Dataset, source: RowSource | None, rows: NDArray[np.int64]) -> list[bytes]:
+    """The selected instances as JSON objects; fields of the raw row that no column changed stay as they are."""
+    keypoints, counts = _keypoints(dataset, source, rows)
+    raws = _raw_fields(source, rows)
+    stale = {name: _stale(dataset, source, rows, name) for name in FIELDS}
+    image_stale = _image_stale(dataset, source, rows)
+    encoded: list[bytes] = []
+    for i, row in enumerate(rows.tolist()):
+        fields: dict[str, Any] = raws[i] if raws is not None else {}
+        new = not fields
+        if stale["id"][i]:
+            fields["id"] = _plain(dataset.instance_id[row])
+        if image_stale[i]:
+            fields["image_id"] = _plain(dataset.images.id[dataset.image_index[row]])
+        if stale["category_id"][i]:
+            fields["category_id"] = _plain(dataset.category_id[row])
+        if stale["keypoints"][i] and (keypoints is not None) and (new or counts[i] or "keypoints" in fields):
+            fields["keypoints"] = msgspec.Raw(keypoints[i])
+            if not (source is not None and source.variant == "results"):
+                fields["num_keypoints"] = counts[i]
+        for name in ("bbox", "area", "iscrowd", "score", "track_id", "kpkit"):
+            if stale[name][i]:
+                _set(fields, name, _VALUES[name](dataset, row), new)
+        encoded.append(_encode(fields))
+    return encoded
+
+
+def _set(fields: dict[str, Any], name: str, value: Any, new: bool) -> None:
+    if value is not None:
+        fields[name] = value
+    elif not new:
+        fields.pop(name, None)
+
+
+def _raw_fields(source: RowSource | None, rows: NDArray[np.int64]) -> list[dict[str, Any]] | None:
+    if source is None:
+        return None
+    raw_rows = source.row_of[rows]
+    decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+    known = iterate(source.rows, raw_rows[raw_rows >= 0])
+    return [decode(next(known)) if row >= 0 else {} for row in raw_rows.tolist()]
+
+
+def _keypoints(
+    dataset: Dataset, source: RowSource | None, rows: NDArray[np.int64]
+) -> tuple[list[bytes] | None, list[int]]:
+    """Encoded [x, y, v, ...] of each row, 0 where unlabelled, and the number of labelled joints."""
+    k = len(dataset.skeleton)
+    flags = dataset.visibility[rows]
+    counts: list[int] = (flags > 0).sum(axis=1).tolist()
+    if k == 0:
+        return None, counts
+    block = np.zeros((len(rows), k, 3))
+    block[..., :2] = np.where(flags[..., None] > 0, dataset.xy[rows], 0.0)
+    block[..., 2] = flags
+    if source is not None and len(source.ghosts) and source.skeleton.same_joints(dataset.skeleton):
+        _restore_ghosts(block, source, source.row_of[rows])
+    return [number_list(values) for values in block.reshape(len(rows), 3 * k).tolist()], counts
+
+
+def _restore_ghosts(block: NDArray[np.float64], source: RowSource, raw_rows: NDArray[np.int64]) -> None:
+    """Give unlabelled joints the coordinates they had in the raw row, where they still are unlabelled."""
+    for i in np.flatnonzero(np.isin(raw_rows, source.ghosts)).tolist():
+        raw = msgspec.json.decode(source.rows.get(int(raw_rows[i])))
+        before = np.reshape(np.array(raw["keypoints"], np.float64), (-1, 3))
+        unlabelled = (block[i, :, 2] == 0) & (before[:, 2] == 0)
+        block[i, unlabelled, :2] = before[unlabelled, :2]
+
+
+def _stale(dataset: Dataset, source: RowSource | None, rows: NDArray[np.int64], field: str) -> list[bool]:
+    """Whether the field of the raw row no longer says what the columns say."""
+    stale = np.zeros(len(rows), bool)
+    if field == "kpkit":
+        stale |= _any_extra(dataset.extras, len(dataset))[rows]
+    if source is None:
+        return [True] * len(rows)
+    raw_rows = source.row_of[rows]
+    stale |= raw_rows < 0
+    for column in FIELDS[field]:
+        before = source.columns[column]
+        if before.shape[1:] != getattr(dataset, column).shape[1:]:
+            if column == "truncated" and not before.any() and not dataset.truncated[rows].any():
+                continue
+            stale[:] = True
+        elif len(before):
+            stale |= differs(getattr(dataset, column)[rows], before[raw_rows])
+    result: list[bool] = stale.tolist()
+    return result
+
+
+def _image_stale(dataset: Dataset, source: RowSource | None, rows: NDArray[np.int64]) -> list[bool]:
+    if source is None or not len(source.rows):
+        return [True] * len(rows)
+    raw_rows = source.row_of[rows]
+    now = dataset.images.id[dataset.image_index[rows]]
+    stale = (raw_rows < 0) | differs(now, source.image_columns["id"][source.image_of[raw_rows]])
+    result: list[bool] = stale.tolist()
+    return result
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _floats(values: NDArray[np.float64]) -> msgspec.Raw | None:
+    return msgspec.Raw(number_list(values.tolist())) if np.isfinite(values).all() else None
+
+
+def _scalar(value: Any) -> Any:
+    return number(float(value)) if np.isfinite(value) else None
+
+
+def _kpkit(dataset: Dataset, row: int) -> dict[str, Any] | None:
+    """What COCO has no field for, under one key of ours."""
+    extra: dict[str, Any] = {}
+    if dataset.truncated[row].any():
+        extra["truncated"] = [dataset.skeleton.keypoints[k] for k in np.flatnonzero(dataset.truncated[row])]
+    if np.isfinite(dataset.head_box[row]).all():
+        extra["head_box"] = _floats(dataset.head_box[row])
+    if dataset.bbox_source[row] > 1:
+        extra["bbox_source"] = BBOX_SOURCES[dataset.bbox_source[row]]
+    if dataset.area_source[row] > 1:
+        extra["area_source"] = AREA_SOURCES[dataset.area_source[row]]
+    extras = {name: column[row] for name, column in dataset.extras.items() if column[row] is not None}
+    if extras:
+        extra["extras"] = extras
+    return extra or None
+
+
+_VALUES: Mapping[str, Any] = {
+    "bbox": lambda dataset, row: _floats(dataset.bbox_xywh[row]),
+    "area": lambda dataset, row: _scalar(dataset.area[row]),
+    "iscrowd": lambda dataset, row: int(dataset.is_crowd[row]),
+    "score": lambda dataset, row: _scalar(dataset.score[row]),
+    "track_id": lambda dataset, row: _plain(dataset.track_id[row]),
+    "kpkit": _kpkit,
+}
+
+
+def _any_extra(extras: Mapping[str, NDArray[Any]], n: int) -> NDArray[np.bool_]:
+    present = np.zeros(n, bool)
+    for column in extras.values():
+        present |= np.fromiter((value is not None for value in column), bool, n)
+    return present
+
+
+def _image(dataset: Dataset, source: RowSource | None, i: int) -> bytes:
+    images = dataset.images
+    raw_row = -1 if source is None else int(source.image_row_of[i])
+    fields: dict[str, Any] = {}
+    if source is not None and raw_row >= 0:
+        fields = msgspec.json.decode(source.image_rows.get(raw_row), type=dict[str, msgspec.Raw])
+    before = source.image_columns if source is not None and raw_row >= 0 else None
+    for name, column in (("id", "id"), ("file_name", "path"), ("width", "width"), ("height", "height")):
+        value = _plain(getattr(images, column)[i])
+        if before is not None and _plain(before[column][raw_row]) == value:
+            continue
+        if value == -1 and column in {"width", "height"}:
+            fields.pop(name, None)
+        else:
+            fields[name] = value
+    kpkit: dict[str, Any] = {"split": images.split[i]} if images.split[i] else {}
+    extras = {name: column[i] for name, column in images.extras.items() if column[i] is not None}
+    if extras:
+        kpkit["extras"] = extras
+    if kpkit:
+        fields["kpkit"] = kpkit
+    else:
+        fields.pop("kpkit", None)
+    return _encode(fields)
+
+
+__all__ = ["annotation_chunks", "annotation_rows", "encode_rows", "image_chunks", "image_rows"]

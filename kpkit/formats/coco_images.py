@@ -1,0 +1,143 @@
+"""The image rows of a COCO file: typed columns, and duplicate rows merged where they agree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from msgspec import UNSET, UnsetType
+from numpy.typing import NDArray
+
+from kpkit.core.dataset import ImageTable
+from kpkit.core.report import Collector
+from kpkit.core.table import Column, as_ids
+from kpkit.errors import RecordError
+from kpkit.formats.coco_parse import row_error
+from kpkit.guard import contained
+
+
+class ImageExtra(msgspec.Struct, gc=False):
+    """The `kpkit` key of an image: what COCO itself cannot say."""
+
+    split: str = ""
+    extras: dict[str, Any] | None = None
+
+
+class ImageRow(msgspec.Struct, gc=False):
+    """The canonical fields of an image."""
+
+    id: int | str
+    file_name: str = ""
+    width: int | None | UnsetType = UNSET
+    height: int | None | UnsetType = UNSET
+    kpkit: ImageExtra | None = None
+
+
+@dataclass(frozen=True)
+class Images:
+    """table  merged images    row_of  [M] int64 raw row of each    seen  raw rows before merging"""
+
+    table: ImageTable
+    row_of: NDArray[np.int64]
+    seen: int
+
+
+def read_images(raws: Sequence[Any], path: Path, collector: Collector) -> Images:
+    """Decode image rows; rows of one id are merged if identical.
+
+    Raises RecordError for a row of the wrong type, a file name outside the dataset, or two rows of one id that differ.
+    """
+    rows = _decode(raws, path, collector)
+    ids = as_ids([row.id for row in rows])
+    keep = _merge(ids, raws, path, collector)
+    kept = rows if len(keep) == len(rows) else [rows[i] for i in keep.tolist()]
+    names = [row.file_name for row in kept]
+    _check_names(names, keep, path, collector)
+    table = ImageTable.build(
+        id=ids[keep],
+        path=names,
+        width=[_side(row.width) for row in kept],
+        height=[_side(row.height) for row in kept],
+        split=[row.kpkit.split if row.kpkit else "" for row in kept],
+        extras=_extras([row.kpkit.extras if row.kpkit else None for row in kept]),
+    )
+    return Images(table, keep, len(rows))
+
+
+def _decode(raws: Sequence[Any], path: Path, collector: Collector) -> list[ImageRow]:
+    decode = msgspec.json.Decoder(ImageRow).decode
+    rows: list[ImageRow] = []
+    try:
+        for raw in raws:
+            rows.append(decode(raw))
+    except (msgspec.MsgspecError, RecursionError):
+        rows = []
+        for i, raw in enumerate(raws):
+            try:
+                rows.append(decode(raw))
+            except (msgspec.MsgspecError, RecursionError) as error:
+                collector.error(row_error(error, path, f"images[{i}]", bytes(raw)))
+                rows.append(ImageRow(id=f"unreadable row {i}"))
+    return rows
+
+
+def _side(value: int | None | UnsetType) -> int:
+    return value if isinstance(value, int) and 0 < value < 2**31 else -1
+
+
+def _check_names(names: list[str], rows: NDArray[np.int64], path: Path, collector: Collector) -> None:
+    # One look at everything together; only a suspicious list is looked at name by name.
+    joined = "\n".join(names)
+    if ".." not in joined and "\\" not in joined and "\0" not in joined and ":" not in joined and "/" not in joined:
+        return
+    for row, name in zip(rows.tolist(), names, strict=True):
+        try:
+            contained(name, place=f"{path}: images[{row}].file_name")
+        except RecordError as error:
+            collector.error(error)
+
+
+def _merge(ids: Column, raws: Sequence[Any], path: Path, collector: Collector) -> NDArray[np.int64]:
+    """Raw rows to keep, the first of each id, in order."""
+    if ids.dtype != object:
+        _, first, group = np.unique(ids, return_index=True, return_inverse=True)
+    else:
+        seen: dict[Any, int] = {}
+        group = np.array([seen.setdefault(value, len(seen)) for value in ids.tolist()], np.int64)
+        first = np.unique(group, return_index=True)[1]
+    if len(first) == len(ids):
+        return np.arange(len(ids))
+    for row in np.setdiff1d(np.arange(len(ids)), first).tolist():
+        original = int(first[group[row]])
+        if bytes(raws[row]) != bytes(raws[original]) and _value(raws[row]) != _value(raws[original]):
+            collector.error(
+                RecordError(
+                    f"image id {ids[row]} stands for two different images",
+                    code="KP-COCO-IMAGE-ID",
+                    place=f"{path}: images[{row}]",
+                    expected=f"the same fields as images[{original}]",
+                    got=bytes(raws[row])[:120].decode("utf-8", "replace"),
+                    help="give one of them another id",
+                )
+            )
+    times = int(np.bincount(group).max())
+    collector.issue(
+        "KP-COCO-IMAGE-TWICE",
+        f"image rows listed more than once and merged: {len(first)} images in {len(ids)} rows, up to {times} times each",
+        place=f"{path}: images",
+        count=len(ids) - len(first),
+    )
+    return np.sort(first).astype(np.int64)
+
+
+def _value(raw: Any) -> Any:
+    return msgspec.json.decode(raw)
+
+
+def _extras(values: list[dict[str, Any] | None]) -> dict[str, list[Any]]:
+    names = dict.fromkeys(name for value in values if value for name in value)
+    return {name: [value.get(name) if value else None for value in values] for name in names}

@@ -1,0 +1,161 @@
+"""COCO categories and skeletons: which joints the persons of a file have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from kpkit.core import catalog
+from kpkit.core.report import Collector
+from kpkit.core.skeleton import Skeleton, infer_flip_pairs
+from kpkit.errors import RecordError, UsageError
+
+NO_JOINTS = Skeleton(name="none", keypoints=(), flip_pairs=(), edges=(), sigmas=None)
+
+
+@dataclass(frozen=True)
+class Categories:
+    """ids  all category ids    skeleton  of the category (or categories) with keypoints, or None"""
+
+    ids: frozenset[int | str]
+    skeleton: Skeleton | None
+
+
+def read_categories(raw: bytes | None, place: str, collector: Collector) -> Categories:
+    """Category ids and the skeleton that their keypoints describe.
+
+    Raises RecordError where categories contradict each other or are no list of objects with ids.
+    """
+    entries = _entries(raw, place)
+    ids: list[int | str] = []
+    skeleton: Skeleton | None = None
+    for i, entry in enumerate(entries):
+        here = f"{place}: categories[{i}]"
+        if not isinstance(entry.get("id"), int | str):
+            raise RecordError("a category needs an id", code="KP-COCO-CATEGORY", place=here, expected="an integer id")
+        ids.append(entry["id"])
+        found = _skeleton(entry, here, collector)
+        if found is None:
+            continue
+        if skeleton is not None and not skeleton.same_joints(found):
+            raise RecordError(
+                "two categories have different keypoints; one dataset has one skeleton",
+                code="KP-COCO-TWO-SKELETONS",
+                place=here,
+                expected=", ".join(skeleton.keypoints[:4]) + ", ...",
+                got=", ".join(found.keypoints[:4]) + ", ...",
+                help="split the file by category first",
+            )
+        skeleton = skeleton or found
+    return Categories(frozenset(ids), skeleton)
+
+
+def _entries(raw: bytes | None, place: str) -> list[dict[str, Any]]:
+    if raw is None:
+        return []
+    try:
+        return msgspec.json.decode(raw, type=list[dict[str, Any]])
+    except msgspec.MsgspecError as error:
+        raise RecordError(
+            "'categories' is not a list of objects", code="KP-COCO-CATEGORY", place=f"{place}: categories"
+        ) from error
+
+
+def _skeleton(entry: dict[str, Any], here: str, collector: Collector) -> Skeleton | None:
+    names = entry.get("keypoints")
+    if not names:
+        return None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise RecordError(
+            "keypoint names must be a list of strings", code="KP-COCO-CATEGORY", place=f"{here}.keypoints"
+        )
+    if len(set(names)) != len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise RecordError(
+            "a keypoint name occurs twice",
+            code="KP-COCO-CATEGORY",
+            place=f"{here}.keypoints",
+            expected="unique names",
+            got=", ".join(twice),
+        )
+    edges = _edges(entry.get("skeleton") or [], len(names), here, collector)
+    known = catalog.match(names)
+    if known is not None:
+        return Skeleton(
+            name=known.name,
+            keypoints=known.keypoints,
+            flip_pairs=known.flip_pairs,
+            edges=edges,
+            sigmas=known.sigmas,
+            sigma_source=known.sigma_source,
+            source=known.source,
+        )
+    found = Skeleton(
+        name=str(entry.get("name") or "custom"),
+        keypoints=tuple(names),
+        flip_pairs=infer_flip_pairs(names),
+        edges=edges,
+        sigmas=None,
+    )
+    for problem in found.lateral_issues():
+        collector.issue("KP-SKELETON-LATERAL", problem, place=f"{here}.keypoints")
+    return found
+
+
+def _edges(raw: Any, k: int, here: str, collector: Collector) -> tuple[tuple[int, int], ...]:
+    """Edges as 0-based pairs; those out of range are reported and left out (the raw category keeps them)."""
+    edges: list[tuple[int, int]] = []
+    if not isinstance(raw, list):
+        raise RecordError("'skeleton' is not a list of pairs", code="KP-COCO-SKELETON", place=f"{here}.skeleton")
+    for i, edge in enumerate(raw):
+        right = isinstance(edge, list) and len(edge) == 2 and all(type(end) is int for end in edge)
+        if not right:
+            raise RecordError(
+                "an edge is not a pair of integers",
+                code="KP-COCO-SKELETON",
+                place=f"{here}.skeleton[{i}]",
+                expected="[a, b], counted from 1",
+                got=str(edge)[:60],
+            )
+        a, b = edge
+        if 1 <= a <= k and 1 <= b <= k and a != b:
+            edges.append((a - 1, b - 1))
+        else:
+            collector.issue(
+                "KP-SKELETON-EDGE",
+                f"an edge of the skeleton is not between two of its {k} joints (COCO counts from 1); left out",
+                place=f"{here}.skeleton[{i}] = {edge}",
+            )
+    return tuple(dict.fromkeys(edges))
+
+
+def choose(found: Skeleton | None, asked: Skeleton | None, persons: int, place: str, collector: Collector) -> Skeleton:
+    """The skeleton of a file: its own, or the one asked for where it has none.
+
+    Raises UsageError where persons are there and nothing says what their joints are.
+    """
+    if found is not None:
+        return found
+    if asked is not None:
+        return asked
+    if persons == 0:
+        collector.issue(
+            "KP-COCO-NO-KEYPOINTS",
+            "no category has keypoints and there is no annotation: an export without labels?",
+            place=f"{place}: categories",
+        )
+        return NO_JOINTS
+    raise UsageError(
+        "no category of this file names its keypoints",
+        code="KP-COCO-NO-KEYPOINTS",
+        place=f"{place}: categories",
+        expected="a category with 'keypoints'",
+        help="say what the joints are with --skeleton NAME or --skeleton FILE.toml (see 'kpkit skeletons')",
+    )
+
+
+def to_category(skeleton: Skeleton) -> dict[str, Any]:
+    """The two fields of a category that describe a skeleton; edges counted from 1."""
+    return {"keypoints": list(skeleton.keypoints), "skeleton": [[a + 1, b + 1] for a, b in skeleton.edges]}

@@ -1,0 +1,88 @@
+"""The file around the rows: top level, categories, and the order of keys as the source had it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from kpkit.core.dataset import Dataset
+from kpkit.formats.coco_encode import annotation_chunks, image_chunks
+from kpkit.formats.coco_skeleton import to_category
+from kpkit.formats.jsonrows import RowSource
+
+
+def write_file(dataset: Dataset, path: Path, version: str) -> None:
+    """Write a dataset as one COCO file; unchanged rows and fields of its source are given back as they were.
+
+    version  kpkit's version, for the `info` of a file that has no source
+    """
+    source = dataset.source if isinstance(dataset.source, RowSource) else None
+    with path.open("wb", buffering=1 << 20) as stream:
+        for piece in pieces(dataset, source, version):
+            stream.write(piece)
+
+
+def pieces(dataset: Dataset, source: RowSource | None, version: str) -> Iterator[bytes | memoryview]:
+    """The bytes of the file, in order."""
+    if source is not None and source.variant == "results":
+        yield b"["
+        yield from annotation_chunks(dataset, source)
+        yield b"]"
+        return
+    separator = b"{"
+    for key, value in top_level(dataset, source, version).items():
+        yield separator + msgspec.json.encode(key) + b":"
+        separator = b","
+        if key in {"images", "annotations"}:
+            yield b"["
+            yield from (image_chunks if key == "images" else annotation_chunks)(dataset, source)
+            yield b"]"
+        else:
+            yield bytes(value)
+    yield b"}"
+
+
+def top_level(dataset: Dataset, source: RowSource | None, version: str) -> dict[str, bytes | msgspec.Raw]:
+    """Top-level fields as JSON, in order; `images` and `annotations` are place-holders."""
+    if source is not None:
+        top: dict[str, bytes | msgspec.Raw] = dict(msgspec.json.decode(source.top, type=dict[str, msgspec.Raw]))
+        if not _same_skeleton(source, dataset):
+            categories = msgspec.json.decode(bytes(top.get("categories", b"[]")))
+            top["categories"] = msgspec.json.encode(_with_skeleton(categories, dataset))
+    else:
+        top = {
+            "info": msgspec.json.encode({"description": "written by kpkit", "version": version}),
+            "licenses": b"[]",
+            "images": b"[]",
+            "annotations": b"[]",
+            "categories": msgspec.json.encode(_categories(dataset)),
+        }
+    if dataset.meta:
+        top["kpkit"] = msgspec.json.encode({"meta": dict(dataset.meta)})
+    elif source is None:
+        top.pop("kpkit", None)
+    return top
+
+
+def _same_skeleton(source: RowSource, dataset: Dataset) -> bool:
+    before, now = source.skeleton, dataset.skeleton
+    return before.same_joints(now) and set(before.edges) == set(now.edges)
+
+
+def _categories(dataset: Dataset) -> list[dict[str, Any]]:
+    ids = list(dict.fromkeys(dataset.category_id.tolist())) or [1]
+    described = to_category(dataset.skeleton) if len(dataset.skeleton) else {}
+    return [{"supercategory": "person", "id": value, "name": "person", **described} for value in ids]
+
+
+def _with_skeleton(categories: list[dict[str, Any]], dataset: Dataset) -> list[dict[str, Any]]:
+    """The source's categories with the new joints in place of the old ones."""
+    described = to_category(dataset.skeleton)
+    had = [entry for entry in categories if entry.get("keypoints")]
+    used = set(dataset.category_id.tolist())
+    for entry in had or [entry for entry in categories if entry.get("id") in used]:
+        entry.update(described)
+    return categories or _categories(dataset)

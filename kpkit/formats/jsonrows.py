@@ -1,0 +1,252 @@
+"""The raw rows of a COCO file, kept beside the canonical columns.
+
+A row is given back byte for byte while its columns are what the reader made of it. The rule needs no bookkeeping by
+anybody who changes a dataset: the columns as read are kept (they are frozen, so this costs nothing) and compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from kpkit.core.dataset import Dataset
+from kpkit.core.skeleton import Skeleton
+
+Index = NDArray[np.int64]
+
+PIECE = 1 << 20
+
+IMAGE_COLUMNS = ("id", "path", "width", "height")
+ROW_COLUMNS = (
+    "instance_id",
+    "category_id",
+    "xy",
+    "visibility",
+    "truncated",
+    "bbox_xywh",
+    "bbox_source",
+    "area",
+    "area_source",
+    "head_box",
+    "track_id",
+    "score",
+    "is_crowd",
+)
+
+
+class Rows(Protocol):
+    """Raw JSON objects by position; `chunks` reads many of them cheaply."""
+
+    def __len__(self) -> int: ...
+
+    def get(self, index: int) -> bytes:
+        """One row."""
+        ...
+
+    def chunks(self, index: Index) -> Iterator[bytes | memoryview]:
+        """Byte pieces that, put together, are the rows of `index` separated by commas."""
+        ...
+
+
+@dataclass(frozen=True)
+class MemoryRows:
+    """Rows as slices of one buffer (or as single byte strings)."""
+
+    buffer: bytes
+    rows: Sequence[Any]  # msgspec.Raw views of the buffer, or bytes
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def get(self, index: int) -> bytes:
+        return bytes(self.rows[index])
+
+    def chunks(self, index: Index) -> Iterator[bytes | memoryview]:
+        # Rows that follow each other in the file follow each other in the buffer: one slice, commas included.
+        comma = b""
+        for first, last in runs(index):
+            if comma:
+                yield comma
+            if last - first > 8 and self.buffer:
+                view = memoryview(self.buffer)[self.start(first) : self.end(last)]
+                for piece in range(0, len(view), PIECE):
+                    yield view[piece : piece + PIECE]
+            else:
+                yield b",".join([bytes(row) for row in self.rows[first : last + 1]])
+            comma = b","
+
+    def start(self, index: int) -> int:
+        return _address(self.rows[index]) - _address(self.buffer)
+
+    def end(self, index: int) -> int:
+        return self.start(index) + len(memoryview(self.rows[index]))
+
+
+@dataclass(frozen=True)
+class FileRows:
+    """Rows that stay in their file; only their places are in memory.
+
+    starts, ends  [n]  int64  bytes
+    """
+
+    path: Path
+    starts: Index
+    ends: Index
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def get(self, index: int) -> bytes:
+        with self.path.open("rb") as stream:
+            stream.seek(int(self.starts[index]))
+            return stream.read(int(self.ends[index] - self.starts[index]))
+
+    def chunks(self, index: Index) -> Iterator[bytes | memoryview]:
+        with self.path.open("rb") as stream:
+            for first, last in runs(index):
+                stream.seek(int(self.starts[first]))
+                left = int(self.ends[last] - self.starts[first])
+                while left > 0:
+                    piece = stream.read(min(left, PIECE))
+                    if not piece:
+                        raise EOFError(f"{self.path} became shorter while it was read")
+                    left -= len(piece)
+                    yield piece
+                if last != index[-1]:
+                    yield b","
+
+
+def runs(index: Index) -> Iterator[tuple[int, int]]:
+    """Runs of consecutive positions as (first, last)."""
+    if len(index) == 0:
+        return
+    breaks = np.flatnonzero(np.diff(index) != 1)
+    firsts = index[np.concatenate(([0], breaks + 1))]
+    lasts = index[np.concatenate((breaks, [len(index) - 1]))]
+    yield from zip(firsts.tolist(), lasts.tolist(), strict=True)
+
+
+def _address(data: Any) -> int:
+    address: int = np.frombuffer(data, np.uint8).__array_interface__["data"][0]
+    return address
+
+
+@dataclass(frozen=True)
+class RowSource:
+    """What a COCO reader keeps of its file.
+
+    top           the top level with its two arrays emptied, key order kept
+    variant       "ground truth" | "results"
+    rows, image_rows          raw rows of annotations and images
+    row_of, image_row_of      [N], [M]  int64  row of each instance and image; -1: none
+    columns, image_columns    the canonical columns as read, by raw row
+    image_of                  [rows]  int64  the raw image row each annotation row points to
+    skeleton                  the skeleton as read
+    ghosts                    int64  rows that hold coordinates on unlabelled joints
+    """
+
+    top: bytes
+    variant: str
+    rows: Rows
+    image_rows: Rows
+    row_of: Index
+    image_row_of: Index
+    columns: Mapping[str, NDArray[Any]]
+    image_columns: Mapping[str, NDArray[Any]]
+    image_of: Index
+    skeleton: Skeleton
+    ghosts: Index = field(default_factory=lambda: np.zeros(0, np.int64))
+    format: str = "coco"
+
+    def take(self, instances: Index, images: Index) -> RowSource:
+        """The source for a selection; -1 is a row of no source."""
+        return replace(self, row_of=_take(self.row_of, instances), image_row_of=_take(self.image_row_of, images))
+
+    def changed(self, dataset: Dataset) -> NDArray[np.bool_]:
+        """[N] bool: the instance has no raw row, or its columns are no longer what was read from it."""
+        rows = self.row_of
+        changed = rows < 0
+        if not len(self.rows) or not self.skeleton.same_joints(dataset.skeleton):
+            return np.ones(len(dataset), bool)
+        straight = len(rows) == len(self.rows) and np.array_equal(rows, np.arange(len(rows)))
+        for name in ROW_COLUMNS:
+            before = self.columns[name]
+            changed |= differs(getattr(dataset, name), before if straight else before[rows])
+        ids = self.image_columns["id"]
+        changed |= differs(dataset.images.id[dataset.image_index], ids[self.image_of[rows]])
+        return changed
+
+    def images_changed(self, dataset: Dataset) -> NDArray[np.bool_]:
+        """[M] bool, as `changed`, for images."""
+        changed = self.image_row_of < 0
+        if not len(self.image_rows):
+            return np.ones(len(dataset.images), bool)
+        for name in IMAGE_COLUMNS:
+            changed |= differs(getattr(dataset.images, name), self.image_columns[name][self.image_row_of])
+        split = self.image_columns.get("split")
+        if split is not None:
+            changed |= differs(dataset.images.split, split[self.image_row_of])
+        return changed
+
+    def extra_counts(self) -> dict[str, int]:
+        """How often each field occurs that is no canonical column: "coco.segmentation", "coco.info", ..."""
+        counts: dict[str, int] = {}
+        for key in msgspec.json.decode(self.top, type=dict[str, msgspec.Raw]) if self.variant != "results" else ():
+            if key not in {"images", "annotations", "categories", "kpkit"}:
+                _count(counts, f"coco.{key}")
+        _count_keys(counts, self.rows, self.row_of, KNOWN_ROW_KEYS, "coco.")
+        _count_keys(counts, self.image_rows, self.image_row_of, KNOWN_IMAGE_KEYS, "coco.image.")
+        return counts
+
+
+KNOWN_ROW_KEYS = frozenset(
+    {"id", "image_id", "category_id", "keypoints", "num_keypoints", "bbox", "area", "iscrowd", "track_id", "score", "kpkit"}
+)
+KNOWN_IMAGE_KEYS = frozenset({"id", "file_name", "width", "height", "kpkit"})
+
+
+def iterate(rows: Rows, index: Index, block: int = 4096) -> Iterator[bytes]:
+    """Single rows in the order of `index`, read block by block."""
+    decoder = msgspec.json.Decoder(list[msgspec.Raw])
+    for start in range(0, len(index), block):
+        part = index[start : start + block]
+        if isinstance(rows, MemoryRows):
+            for i in part.tolist():
+                yield rows.get(i)
+        else:
+            for raw in decoder.decode(b"[" + b"".join(rows.chunks(part)) + b"]"):
+                yield bytes(raw)
+
+
+def _count_keys(counts: dict[str, int], rows: Rows, index: Index, known: frozenset[str], prefix: str) -> None:
+    decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+    for raw in iterate(rows, index[index >= 0]):
+        for key in decoder.decode(raw).keys() - known:
+            _count(counts, prefix + key)
+
+
+def _count(counts: dict[str, int], key: str) -> None:
+    counts[key] = counts.get(key, 0) + 1
+
+
+def _take(rows: Index, selection: Index) -> Index:
+    return np.where(selection >= 0, rows[selection], -1) if len(rows) else np.full(len(selection), -1, np.int64)
+
+
+def differs(now: NDArray[Any], before: NDArray[Any]) -> NDArray[np.bool_]:
+    """[n] bool: rows that differ, bit for bit (NaN equals NaN)."""
+    if now.dtype == object or before.dtype == object:
+        different = np.fromiter((a != b or type(a) is not type(b) for a, b in zip(now, before, strict=True)), bool, len(now))
+        return different
+    if now.dtype.kind != before.dtype.kind:
+        return np.ones(len(now), bool)
+    if now.dtype == np.float64:
+        now, before = np.ascontiguousarray(now).view(np.int64), np.ascontiguousarray(before).view(np.int64)
+    unequal = now != before
+    return unequal.reshape(len(now), -1).any(axis=1)

@@ -1,0 +1,193 @@
+"""Guards around the file system and around code that may die: outputs appear whole or not at all.
+
+`publish` writes beside the output and renames; `contained` refuses paths that leave a folder; `limited_call` runs a
+function in a child process with limits on memory and time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from kpkit.errors import KpkitError, OutputError, RecordError
+
+TEMP_PREFIX = ".kpkit-tmp-"
+
+
+@contextlib.contextmanager
+def publish(output: Path, *, force: bool = False, directory: bool = False) -> Iterator[Path]:
+    """Yield a temporary path beside `output`; when the block ends well it is synced and renamed, else removed.
+
+    output     the final path; parents are made
+    force      replace what is there
+    directory  the output is a folder (the temporary folder exists already when yielded)
+
+    Raises OutputError when the output exists without `force`, or cannot be written.
+    """
+    check_free(output, force=force)
+    temporary = output.parent / f"{TEMP_PREFIX}{output.name}-{secrets.token_hex(4)}"
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        if directory:
+            temporary.mkdir()
+        yield temporary
+        _sync_tree(temporary)
+        _swap_in(temporary, output, force=force)
+        _sync_dir(output.parent)
+    except OSError as error:
+        raise output_error(error, output) from error
+    finally:
+        _remove(temporary)
+
+
+def check_free(output: Path, *, force: bool) -> None:
+    """Raise OutputError where `output` exists and may not be replaced."""
+    if os.path.lexists(output) and not force:
+        raise OutputError(
+            "the output exists already",
+            code="KP-OUTPUT-EXISTS",
+            place=str(output),
+            help="add --force to replace it, or choose another with -o",
+        )
+
+
+def output_error(error: OSError, output: Path) -> OutputError:
+    """An OSError of writing, in words that say what to do."""
+    reasons = {
+        errno.ENOSPC: ("the disk is full", "free some space or choose another disk with -o"),
+        errno.EDQUOT: ("the disk quota is used up", "free some space or choose another disk with -o"),
+        errno.EFBIG: ("the file would be larger than allowed", "raise the limit (ulimit -f) or choose another place"),
+        errno.EACCES: ("no permission to write here", "check the folder's permissions or choose another with -o"),
+        errno.EPERM: ("no permission to write here", "check the folder's permissions or choose another with -o"),
+        errno.EROFS: ("the file system is read-only", "choose another place with -o"),
+        errno.ENAMETOOLONG: ("the file name is too long", "choose a shorter one with -o"),
+        errno.ENOTDIR: ("a part of the path is a file, not a folder", "correct the path after -o"),
+    }
+    reason, help = reasons.get(error.errno or 0, (f"cannot be written: {error.strerror or error}", "check the path"))
+    return OutputError(reason, code="KP-OUTPUT-WRITE", place=str(error.filename or output), help=help)
+
+
+def contained(name: str, *, place: str) -> str:
+    """The posix form of a relative file name that stays inside its dataset.
+
+    Raises RecordError for absolute names, drive letters, `..` that leaves the folder, and NUL bytes.
+    """
+    posix = name.replace("\\", "/")
+    depth = 0
+    escapes = posix.startswith("/") or "\0" in posix or (len(posix) > 1 and posix[1] == ":" and posix[0].isalpha())
+    for part in posix.split("/"):
+        depth += {"..": -1, ".": 0, "": 0}.get(part, 1)
+        escapes = escapes or depth < 0
+    if escapes:
+        raise RecordError(
+            "the file name points outside the dataset",
+            code="KP-PATH-OUTSIDE",
+            place=place,
+            expected="a path relative to the image folder",
+            got=repr(name),
+            help="correct the file name in the labels",
+        )
+    return posix
+
+
+def resolve_inside(root: Path, name: str, *, place: str) -> Path:
+    """`root / name` after following links; RecordError where that is not below `root`."""
+    path = root / PurePosixPath(contained(name, place=place))
+    real, base = path.resolve(), root.resolve()
+    if real != base and base not in real.parents:
+        raise RecordError(
+            "the file is a link that leads outside the dataset",
+            code="KP-PATH-OUTSIDE",
+            place=place,
+            expected=f"a file below {root}",
+            got=str(real),
+        )
+    return path
+
+
+def orphans(output: Path) -> list[Path]:
+    """Temporary files and folders that killed runs left beside `output`."""
+    if not output.parent.is_dir():
+        return []
+    return sorted(output.parent.glob(f"{TEMP_PREFIX}{output.name}-*"))
+
+
+def _swap_in(temporary: Path, output: Path, *, force: bool) -> None:
+    if not force:
+        # The output may have appeared since the first check.
+        check_free(output, force=False)
+    if output.is_dir() and not output.is_symlink():
+        old = output.parent / f"{TEMP_PREFIX}{output.name}-{secrets.token_hex(4)}"
+        os.rename(output, old)
+        try:
+            os.rename(temporary, output)
+        except OSError:
+            os.rename(old, output)
+            raise
+        shutil.rmtree(old)
+    elif temporary.is_dir() and os.path.lexists(output):
+        output.unlink()
+        os.rename(temporary, output)
+    else:
+        os.replace(temporary, output)
+
+
+def _sync_tree(path: Path) -> None:
+    """Sync one file, or the folders of a tree. The files of a tree are synced by whoever writes few of them."""
+    if path.is_dir():
+        for folder, _, _ in os.walk(path):
+            _sync_dir(Path(folder))
+    else:
+        sync_file(path)
+
+
+def sync_file(path: Path) -> None:
+    """Flush one file's content to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_dir(path: Path) -> None:
+    if os.name == "nt":  # folders cannot be opened there
+        return
+    sync_file(path)
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def read_bytes(path: Path, *, limit: int | None = None) -> bytes:
+    """The content of an input file; every failure is an InputError that names it."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read() if limit is None else stream.read(limit)
+    except OSError as error:
+        raise input_error(error, path) from error
+
+
+def input_error(error: OSError, path: Path) -> KpkitError:
+    """An OSError of reading, in words that say what to do."""
+    from kpkit.errors import InputError
+
+    reasons = {
+        errno.ENOENT: ("there is no such file", "check the path"),
+        errno.EISDIR: ("this is a folder, a file was expected", "name the file inside it"),
+        errno.EACCES: ("no permission to read this file", "check its permissions"),
+        errno.EPERM: ("no permission to read this file", "check its permissions"),
+        errno.ENOTDIR: ("a part of the path is a file, not a folder", "check the path"),
+    }
+    reason, help = reasons.get(error.errno or 0, (f"cannot be read: {error.strerror or error}", "check the file"))
+    return InputError(reason, code="KP-INPUT-READ", place=str(path), help=help)

@@ -1,0 +1,1 @@
+"""One verb a file: orchestration between formats and core. Nothing here prints."""
