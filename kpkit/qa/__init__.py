@@ -1,0 +1,1 @@
+"""Looking at labels: rules, statistics, pictures, scores."""
