@@ -1,7 +1,7 @@
 """The catalog: skeletons and mappings by name, read from `schemas/` when they are first asked for.
 
-A skeleton is one file `skeletons/<name>.toml`, a mapping one file `mappings/<source>--<target>.toml`. Pairs without a file
-are composed along the shortest path of files.
+A skeleton is one file `skeletons/<name>.toml`, a mapping one file `mappings/<source>--<target>.toml`. Pairs without a
+file are composed along the shortest path of files.
 """
 
 from __future__ import annotations
@@ -126,7 +126,8 @@ def _check_own(loaded: Skeleton, stem: str) -> None:
     if issues := loaded.lateral_issues():
         raise DefinitionError(issues[0], place="flip_pairs", expected="every left joint paired with its right one")
     if not loaded.sigma_source:
-        raise DefinitionError("say where the sigmas come from, or that there are none", place="sigma_source")
+        field = "sigma_note" if loaded.sigmas is None else "sigma_source"
+        raise DefinitionError("say where the sigmas come from, or that there are none", place=field)
 
 
 @cache

@@ -238,8 +238,9 @@ def compose(first: Mapping, second: Mapping) -> Mapping:
     """One mapping that gives what `second` makes of the points that `first` gives.
 
     Each alternative of `second` becomes the product of the alternatives that its sources have in `first`, in their
-    order, so that the first one that can be used is the one that both steps would have used. Alternatives that can never
-    come to use, because an earlier one needs no more than they do, are left out. `via` remembers the skeleton between.
+    order, so that the first one that can be used is the one that both steps would have used. Alternatives that can
+    never come to use, because an earlier one needs no more than they do, are left out. `via` remembers the skeleton
+    between.
 
     The truncated flag of a joint that stays unlabelled is the one thing that can differ from two steps: it follows the
     first alternative of the composed rule.

@@ -108,6 +108,25 @@ class TestDefinitionFiles:
         assert catalog.skeleton(name).sigmas is None
         assert "No OKS sigmas are published" in catalog.skeleton(name).sigma_source
 
+    @pytest.mark.parametrize(
+        ("changes", "place"),
+        [
+            ({}, None),
+            ({"flip_pairs": []}, "flip_pairs"),
+            ({"name": "elsewhere"}, "name"),
+            ({"sigma_note": ""}, "sigma_note"),
+        ],
+    )
+    def test_a_careless_file_of_our_own_is_refused(self, changes: dict[str, Any], place: str | None) -> None:
+        file = Path("eyes.toml")
+        eyes = Skeleton("eyes", ("left_eye", "right_eye"), ((0, 1),), sigma_source="none are published")
+        if place is None:
+            assert catalog._read(eyes.to_dict() | changes, file, strict=True) == eyes
+            return
+        with pytest.raises(DefinitionError) as caught:
+            catalog._read(eyes.to_dict() | changes, file, strict=True)
+        assert caught.value.place == f"eyes.toml: {place}"
+
     def test_skeletons_differ_from_each_other(self) -> None:
         assert len({catalog.skeleton(name) for name in SKELETONS}) == len(SKELETONS)
 
