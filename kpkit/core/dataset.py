@@ -208,6 +208,11 @@ class Dataset:
 
     def replace(self, **columns: Any) -> Dataset:
         """A copy with some columns exchanged; checked like any other dataset."""
+        if columns.keys() <= UNCHECKED:
+            copy = object.__new__(Dataset)
+            copy.__dict__.update(self.__dict__)
+            copy.__dict__.update(columns)
+            return copy
         return dataclasses.replace(self, **columns)
 
     def add_step(self, step: str, **details: Any) -> Dataset:
@@ -245,6 +250,7 @@ class Dataset:
         return to_frame(self)
 
 
+UNCHECKED = frozenset({"meta", "provenance", "source", "image_root"})
 INSTANCE_COLUMNS = (
     "image_index",
     "instance_id",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -30,8 +31,9 @@ def as_ids(values: Sequence[Any] | Column) -> Column:
     if isinstance(values, np.ndarray) and values.dtype.kind in "iu" and values.dtype != np.uint64:
         return values.astype(np.int64, copy=False)
     items = values.tolist() if isinstance(values, np.ndarray) else list(values)
-    if all(type(item) is int and -(2**63) <= item < 2**63 for item in items):
-        return np.array(items, dtype=np.int64)
+    if set(map(type, items)) <= {int}:
+        with contextlib.suppress(OverflowError):
+            return np.array(items, dtype=np.int64)
     column = np.empty(len(items), dtype=object)
     column[:] = items
     return column

@@ -1,12 +1,12 @@
-"""Raw COCO rows into canonical columns, block by block, with every check that the format allows.
+"""Raw COCO rows into canonical columns, block by block.
 
-Typed decoding keeps nothing but the fields below; everything else stays in the raw row.
+Typed decoding keeps nothing but the fields below; everything else stays in the raw row. Blocks of a few thousand rows
+keep the decoded numbers in the processor's cache and the memory low.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,9 @@ from msgspec import UNSET, UnsetType
 from numpy.typing import NDArray
 
 from kpkit.core.report import Collector
-from kpkit.core.table import as_column, as_ids
+from kpkit.core.table import Column, as_column, as_ids
 from kpkit.errors import RecordError
+from kpkit.formats.coco_checks import check_flags, look_at_points
 from kpkit.formats.coco_parse import row_error
 
 BLOCK = 4096
@@ -44,64 +45,52 @@ class Row(msgspec.Struct, gc=False):
     id: Id | UnsetType = UNSET
     keypoints: list[float] | None | UnsetType = UNSET
     bbox: list[float] | None | UnsetType = UNSET
-    area: float | None | UnsetType = UNSET
-    iscrowd: int | bool = 0
-    num_keypoints: int | None | UnsetType = UNSET
-    track_id: Id | None | UnsetType = UNSET
-    score: float | list[float] | None | UnsetType = UNSET
-    segmentation: msgspec.Raw = msgspec.Raw()
+    area: float | None = None
+    iscrowd: int | bool | None = 0
+    num_keypoints: int | None = None
+    track_id: Id | None = None
+    score: float | list[float] | None = None
     kpkit: Extra | None = None
-
-
-@dataclass
-class Columns:
-    """Columns of n rows, as in Dataset; `keypoints` is float64 [n, K, 3] exactly as written."""
-
-    keypoints: NDArray[np.float64]
-    ids: list[Id | None] = field(default_factory=list)
-    image_ids: list[Id] = field(default_factory=list)
-    category_ids: list[Id] = field(default_factory=list)
-    bbox: list[NDArray[np.float64]] = field(default_factory=list)
-    area: list[NDArray[np.float64]] = field(default_factory=list)
-    score: list[NDArray[np.float64]] = field(default_factory=list)
-    is_crowd: list[NDArray[np.bool_]] = field(default_factory=list)
-    track_ids: list[Id | None] = field(default_factory=list)
-    num_keypoints: list[int] = field(default_factory=list)
-    kpkit: dict[int, Extra] = field(default_factory=dict)
-    rows_without_keypoints: int = 0
 
 
 class ColumnReader:
     """Decodes rows into columns; one for one file.
 
-    path       for messages          k       joints a person
+    path       for messages          k         joints a person
     results    rows are detections: no ids, the third value of a keypoint is a score
+    names      of the joints, for messages
     capacity   rows expected (grown when there are more)
     """
 
-    def __init__(self, path: Path, k: int, *, results: bool, collector: Collector, capacity: int) -> None:
-        self.path, self.k, self.results, self.collector = path, k, results, collector
-        self._decode = msgspec.json.Decoder(Row).decode
-        self.columns = Columns(keypoints=np.zeros((capacity, k, 3)))
+    def __init__(
+        self, path: Path, names: tuple[str, ...], *, results: bool, collector: Collector, capacity: int
+    ) -> None:
+        self.path, self.names, self.results, self.collector = path, names, results, collector
+        self.k = len(names)
         self.n = 0
+        self._decode = msgspec.json.Decoder(Row).decode
+        self.xy = np.empty((capacity, self.k, 2))
+        self.visibility = np.empty((capacity, self.k), np.uint8)
+        self.kpkit: dict[int, Extra] = {}
+        self.ghosts: list[int] = []
+        self._parts: dict[str, list[Any]] = {}
 
     def add(self, raws: Sequence[Any]) -> None:
-        """Decode and check one block of raw rows (about 4,096 keeps memory low)."""
+        """Decode and check one block of raw rows."""
         rows = self._rows(raws)
-        start, c = self.n, self.columns
-        self._grow(start + len(rows))
-        c.ids += [None if row.id is UNSET else row.id for row in rows]
-        c.image_ids += [row.image_id for row in rows]
-        c.category_ids += [1 if row.category_id is UNSET else row.category_id for row in rows]
-        self._add_keypoints(rows, start)
-        c.num_keypoints += [row.num_keypoints if isinstance(row.num_keypoints, int) else -1 for row in rows]
-        self._add_boxes(rows, start)
-        c.area.append(_floats(row.area for row in rows))
-        c.score.append(_floats(row.score if isinstance(row.score, float) else None for row in rows))
-        c.is_crowd.append(np.fromiter((bool(row.iscrowd) for row in rows), bool, len(rows)))
-        c.track_ids += [None if row.track_id is UNSET else row.track_id for row in rows]
-        c.kpkit.update({start + i: row.kpkit for i, row in enumerate(rows) if row.kpkit is not None})
-        self._check_required(rows, start)
+        self._grow(self.n + len(rows))
+        self._check_required(rows)
+        keypoints = self._keypoints(rows)
+        self._put("id", _id_list(rows, "id"))
+        self._put("image_id", as_ids([row.image_id for row in rows]))
+        self._put("category_id", _id_list(rows, "category_id"))
+        self._put("bbox", self._boxes(rows))
+        self._put("area", np.array([row.area for row in rows], np.float64))
+        self._put("is_crowd", np.array([row.iscrowd for row in rows], bool))
+        self._put("score", _scores(rows))
+        self._put("track_id", _optional([row.track_id for row in rows]))
+        self.kpkit.update({self.n + i: row.kpkit for i, row in enumerate(rows) if row.kpkit is not None})
+        self._put_points(keypoints, np.array([-1 if row.num_keypoints is None else row.num_keypoints for row in rows]))
         self.n += len(rows)
 
     def place(self, row: int, rest: str = "") -> str:
@@ -109,19 +98,37 @@ class ColumnReader:
         return f"{self.path}: {'' if self.results else 'annotations'}[{row}]{rest}"
 
     def finish(self) -> dict[str, NDArray[Any]]:
-        """All columns as arrays: ids as int64 or object, bbox [n,4], area, score, is_crowd, track_id."""
-        c, n = self.columns, self.n
-        return {
-            "ids": as_ids(np.arange(1, n + 1) if self.results else c.ids),
-            "image_ids": as_ids(c.image_ids),
-            "category_ids": as_ids(c.category_ids),
-            "keypoints": c.keypoints[:n],
-            "bbox": np.concatenate(c.bbox) if c.bbox else np.zeros((0, 4)),
-            "area": np.concatenate(c.area) if c.area else np.zeros(0),
-            "score": np.concatenate(c.score) if c.score else np.zeros(0),
-            "is_crowd": np.concatenate(c.is_crowd) if c.is_crowd else np.zeros(0, bool),
-            "track_id": as_column(c.track_ids),
+        """All columns: id, image_id, category_id, bbox [n,4], area, is_crowd, score, track_id, xy, visibility."""
+        columns: dict[str, NDArray[Any]] = {"xy": self.xy[: self.n], "visibility": self.visibility[: self.n]}
+        empty: dict[str, Callable[[], Column]] = {
+            "bbox": lambda: np.zeros((0, 4)),
+            "area": lambda: np.zeros(0),
+            "score": lambda: np.zeros(0),
+            "is_crowd": lambda: np.zeros(0, bool),
+            "track_id": lambda: np.zeros(0, object),
         }
+        for name in ("id", "image_id", "category_id", *empty):
+            parts = self._parts.get(name) or [empty.get(name, lambda: np.zeros(0, np.int64))()]
+            columns[name] = np.concatenate(parts)
+        if self.results:
+            columns["id"] = np.arange(1, self.n + 1)
+        return columns
+
+    def _put(self, name: str, values: Column) -> None:
+        self._parts.setdefault(name, []).append(values)
+
+    def _put_points(self, keypoints: NDArray[np.float64], stated: NDArray[np.int64]) -> None:
+        """Flags and coordinates of a block into the columns; NaN where unlabelled."""
+        end = self.n + len(keypoints)
+        points = keypoints[..., :2]
+        if self.results:
+            flags = np.full(keypoints.shape[:2], 2, np.uint8)
+        else:
+            flags = check_flags(keypoints[..., 2], self)
+            self.ghosts += look_at_points(points, flags, stated, self)
+            points[flags == 0] = np.nan
+        self.xy[self.n : end] = points
+        self.visibility[self.n : end] = flags
 
     def _rows(self, raws: Sequence[Any]) -> list[Row]:
         decode = self._decode
@@ -138,29 +145,31 @@ class ColumnReader:
             where = self.place(row).removeprefix(f"{self.path}: ")
             self.collector.error(row_error(error, self.path, where, bytes(raw)))
             # Only reached when findings are collected: the row goes on without the field that is wrong.
-            return Row(image_id=_peek(raw, "image_id"), id=_peek(raw, "id"))
+            return Row(image_id=_peek(raw, "image_id"), id=_peek(raw, "id"), category_id=_peek(raw, "category_id"))
 
     def _grow(self, rows: int) -> None:
-        if rows > len(self.columns.keypoints):
-            bigger = np.zeros((max(rows, 2 * len(self.columns.keypoints)), self.k, 3))
-            bigger[: self.n] = self.columns.keypoints[: self.n]
-            self.columns.keypoints = bigger
-
-    def _add_keypoints(self, rows: list[Row], start: int) -> None:
-        width = 3 * self.k
-        lists = [row.keypoints or None for row in rows]  # UNSET, None and [] all mean: no keypoints
-        if all(values is not None and len(values) == width for values in lists):
-            flat = chain.from_iterable(lists)  # type: ignore[arg-type] # no None left, checked above
-            block = np.fromiter(flat, np.float64, len(rows) * width)
-            self.columns.keypoints[start : start + len(rows)] = block.reshape(len(rows), self.k, 3)
+        if rows <= len(self.xy):
             return
+        size = max(rows, 2 * len(self.xy))
+        xy, visibility = np.empty((size, self.k, 2)), np.empty((size, self.k), np.uint8)
+        xy[: self.n], visibility[: self.n] = self.xy[: self.n], self.visibility[: self.n]
+        self.xy, self.visibility = xy, visibility
+
+    def _keypoints(self, rows: list[Row]) -> NDArray[np.float64]:
+        """[n, K, 3] as written; zeros where a row has no keypoints."""
+        lists = [row.keypoints for row in rows]
+        flat = _flat(lists, 3 * self.k)
+        if flat is not None:
+            return flat.reshape(len(rows), self.k, 3)
+        block = np.zeros((len(rows), self.k, 3))
         for i, values in enumerate(lists):
-            if values is None:
-                self.columns.rows_without_keypoints += 1
-            elif len(values) == width:
-                self.columns.keypoints[start + i] = np.reshape(values, (self.k, 3))
+            if not values:  # UNSET, None and [] all mean: no keypoints
+                continue
+            if len(values) == 3 * self.k:
+                block[i] = np.reshape(values, (self.k, 3))
             else:
-                self.collector.error(self._wrong_length(len(values), start + i))
+                self.collector.error(self._wrong_length(len(values), self.n + i))
+        return block
 
     def _wrong_length(self, got: int, row: int) -> RecordError:
         return RecordError(
@@ -172,15 +181,15 @@ class ColumnReader:
             help="check that the category lists the joints these annotations have, or name them with --skeleton",
         )
 
-    def _add_boxes(self, rows: list[Row], start: int) -> None:
-        boxes = [row.bbox or None for row in rows]
-        if all(box is not None and len(box) == 4 for box in boxes):
-            flat = chain.from_iterable(boxes)  # type: ignore[arg-type] # no None left, checked above
-            self.columns.bbox.append(np.fromiter(flat, np.float64, 4 * len(rows)).reshape(-1, 4))
-            return
+    def _boxes(self, rows: list[Row]) -> NDArray[np.float64]:
+        """[n, 4] x, y, w, h; NaN where a row has none."""
+        boxes = [row.bbox for row in rows]
+        flat = _flat(boxes, 4)
+        if flat is not None:
+            return flat.reshape(len(rows), 4)
         block = np.full((len(rows), 4), np.nan)
         for i, box in enumerate(boxes):
-            if box is None:
+            if not box:
                 continue
             if len(box) == 4:
                 block[i] = box
@@ -189,32 +198,52 @@ class ColumnReader:
                     RecordError(
                         "'bbox' has the wrong length",
                         code="KP-COCO-BBOX",
-                        place=self.place(start + i, ".bbox"),
+                        place=self.place(self.n + i, ".bbox"),
                         expected="4 numbers (x, y, width, height)",
                         got=f"{len(box)} numbers",
                     )
                 )
-        self.columns.bbox.append(block)
+        return block
 
-    def _check_required(self, rows: list[Row], start: int) -> None:
+    def _check_required(self, rows: list[Row]) -> None:
         if self.results:
             return
         for name in ("id", "category_id"):
-            if any(getattr(row, name) is UNSET for row in rows):
-                first = next(i for i, row in enumerate(rows) if getattr(row, name) is UNSET)
+            values = [getattr(row, name) for row in rows]
+            if UNSET in values:
+                first = values.index(UNSET)
                 self.collector.error(
                     RecordError(
                         f"an annotation has no '{name}'",
                         code="KP-COCO-MISSING",
-                        place=self.place(start + first),
+                        place=self.place(self.n + first),
                         expected=f"a field '{name}'",
-                        got=_keys(rows[first]),
+                        got=_fields(rows[first]),
                     )
                 )
 
 
-def _floats(values: Iterable[Any]) -> NDArray[np.float64]:
-    return np.array([np.nan if value is None or value is UNSET else value for value in values], np.float64)
+def _flat(lists: list[Any], width: int) -> NDArray[np.float64] | None:
+    """All numbers in one array, or None where a list is missing or of another length."""
+    if not lists or any(len(values) != width if type(values) is list else True for values in lists):
+        return None
+    return np.fromiter(chain.from_iterable(lists), np.float64, width * len(lists))
+
+
+def _id_list(rows: list[Row], name: str) -> Column:
+    values = [getattr(row, name) for row in rows]
+    return as_ids([1 if value is UNSET else value for value in values] if UNSET in values else values)
+
+
+def _scores(rows: list[Row]) -> NDArray[np.float64]:
+    scores = [row.score for row in rows]
+    if any(isinstance(score, list) for score in scores):
+        scores = [None if isinstance(score, list) else score for score in scores]
+    return np.array(scores, np.float64)
+
+
+def _optional(values: Iterable[Id | None]) -> Column:
+    return as_column(list(values))
 
 
 def _peek(raw: Any, name: str) -> Any:
@@ -225,12 +254,11 @@ def _peek(raw: Any, name: str) -> Any:
     return value if isinstance(value, int | str) else -1
 
 
-def _keys(row: Row) -> str:
-    present = [name for name in row.__struct_fields__ if name != "segmentation" and getattr(row, name) is not UNSET]
-    return "fields " + ", ".join(present)
+def _fields(row: Row) -> str:
+    return "fields " + ", ".join(name for name in row.__struct_fields__ if getattr(row, name) not in (UNSET, None))
 
 
-def row_decoder(path: Path, raw: Any) -> Row:
+def first_row(path: Path, raw: Any) -> Row:
     """The first row of a result list, decoded alone."""
     try:
         return msgspec.json.decode(raw, type=Row)

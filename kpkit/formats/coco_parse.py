@@ -170,6 +170,8 @@ def _emptied(buffer: bytes, top: _Top) -> bytes:
         if rows:
             span = MemoryRows(buffer, rows)
             cuts.append((span.start(0), span.end(len(rows) - 1)))
-    for start, end in sorted(cuts, reverse=True):
-        buffer = buffer[:start] + buffer[end:]
-    return buffer
+    pieces, at = [], 0
+    for start, end in sorted(cuts):
+        pieces.append(buffer[at:start])
+        at = end
+    return b"".join([*pieces, buffer[at:]])

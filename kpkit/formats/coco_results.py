@@ -13,9 +13,9 @@ from kpkit.core.skeleton import Skeleton
 from kpkit.core.table import as_ids
 from kpkit.errors import RecordError, UsageError
 from kpkit.formats.base import ReadOptions
-from kpkit.formats.coco_columns import BLOCK, ColumnReader, Row, row_decoder
+from kpkit.formats.coco_columns import BLOCK, ColumnReader, Row, first_row
 from kpkit.formats.coco_parse import Parsed
-from kpkit.formats.coco_read import lookup, rows_as_read
+from kpkit.formats.coco_read import columns_as_read, lookup
 from kpkit.formats.jsonrows import MemoryRows, RowSource
 
 
@@ -25,21 +25,21 @@ def read_results(parsed: Parsed, path: Path, options: ReadOptions, collector: Co
     The joints are those of --skeleton, or COCO-17 where a detection has 51 numbers.
     """
     skeleton = options.skeleton or _guess(parsed, path, collector)
-    reader = ColumnReader(path, len(skeleton), results=True, collector=collector, capacity=len(parsed.rows))
+    reader = ColumnReader(path, skeleton.keypoints, results=True, collector=collector, capacity=len(parsed.rows))
     for start in range(0, len(parsed.rows), BLOCK):
         reader.add(parsed.rows[start : start + BLOCK])
     columns = reader.finish()
-    ids = as_ids(list(dict.fromkeys(columns["image_ids"].tolist())))
+    ids = as_ids(list(dict.fromkeys(columns["image_id"].tolist())))
     images = ImageTable.build(id=ids, path=[""] * len(ids))
     n = reader.n
     dataset = Dataset.build(
         skeleton=skeleton,
         images=images,
-        image_index=lookup(ids, columns["image_ids"]),
-        xy=columns["keypoints"][..., :2],
-        visibility=np.full((n, len(skeleton)), 2, np.uint8),
-        instance_id=columns["ids"],
-        category_id=columns["category_ids"],
+        image_index=lookup(ids, columns["image_id"]),
+        xy=columns["xy"],
+        visibility=columns["visibility"],
+        instance_id=columns["id"],
+        category_id=columns["category_id"],
         bbox_xywh=columns["bbox"],
         area=columns["area"],
         score=columns["score"],
@@ -54,7 +54,7 @@ def read_results(parsed: Parsed, path: Path, options: ReadOptions, collector: Co
         image_rows=MemoryRows(b"", []),
         row_of=every,
         image_row_of=np.full(len(ids), -1, np.int64),
-        columns=rows_as_read(dataset, np.ones(n, bool)),
+        columns=columns_as_read(dataset, np.ones(n, bool)),
         image_columns={"id": images.id},
         image_of=dataset.image_index,
         skeleton=skeleton,
@@ -65,7 +65,7 @@ def read_results(parsed: Parsed, path: Path, options: ReadOptions, collector: Co
 def _guess(parsed: Parsed, path: Path, collector: Collector) -> Skeleton:
     if not parsed.rows:
         return catalog.skeleton("coco17")
-    first: Row = row_decoder(path, parsed.rows[0])
+    first: Row = first_row(path, parsed.rows[0])
     if not isinstance(first.keypoints, list):
         raise RecordError(
             "the first detection has no keypoints",

@@ -59,4 +59,5 @@ def _not_utf8(content: bytes, path: Path) -> FormatError:
 
 def _place(content: bytes, byte: int, path: Path) -> str:
     where = locate(content, byte) or "top level"
-    return f"{path}: {where} (line {content.count(b'\n', 0, byte) + 1}, byte {byte})"
+    line = content.count(b"\n", 0, byte) + 1
+    return f"{path}: {where} (line {line}, byte {byte})"

@@ -1,0 +1,160 @@
+"""What is wrong or suspicious in the rows of a COCO file.
+
+Wrong is an error (raised, or collected); suspicious is kept, counted and named.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from kpkit.core.dataset import ImageTable
+from kpkit.core.report import PLACES_KEPT
+from kpkit.core.table import Column
+from kpkit.errors import RecordError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kpkit.formats.coco_columns import ColumnReader
+    from kpkit.formats.jsonrows import Rows
+
+BLOCK = 8192
+
+
+def check_flags(values: NDArray[np.float64], reader: ColumnReader) -> NDArray[np.uint8]:
+    """[n,K] flags of a block; an error for each that is not 0, 1 or 2 (read as 0 when errors are collected)."""
+    wrong = (values != 0) & (values != 1) & (values != 2)
+    if not wrong.any():
+        return values.astype(np.uint8)
+    for row, joint in np.argwhere(wrong).tolist():
+        reader.collector.error(
+            RecordError(
+                f"visibility of '{reader.names[joint]}' is not 0, 1 or 2",
+                code="KP-COCO-VISIBILITY",
+                place=reader.place(reader.n + row, f".keypoints[{3 * joint + 2}]"),
+                expected="0 unlabelled, 1 occluded or 2 visible",
+                got=f"{values[row, joint]:g}",
+            )
+        )
+    return np.where(wrong, 0, values).astype(np.uint8)
+
+
+def look_at_points(
+    xy: NDArray[np.float64], flags: NDArray[np.uint8], stated: NDArray[np.int64], reader: ColumnReader
+) -> list[int]:
+    """Report suspicious points and counts of a block; returns the rows with coordinates on unlabelled joints."""
+    nonzero = (xy[..., 0] != 0) | (xy[..., 1] != 0)
+    labelled = flags != 0
+    ghost = nonzero & ~labelled
+    _report(
+        ghost,
+        "KP-COCO-GHOST",
+        "unlabelled joints (v = 0) that have coordinates; kept for COCO, no joint elsewhere",
+        reader,
+    )
+    _report(labelled & ~nonzero, "KP-COCO-ORIGIN", "labelled joints at exactly (0, 0): placeholders?", reader)
+    wrong = np.flatnonzero((stated >= 0) & (stated != labelled.sum(axis=1)))
+    reader.collector.issue(
+        "KP-COCO-NUM-KEYPOINTS",
+        "num_keypoints is not the number of labelled joints; the joints are believed",
+        count=len(wrong),
+        places=[reader.place(reader.n + row, ".num_keypoints") for row in wrong[:PLACES_KEPT].tolist()],
+    )
+    rows: list[int] = (np.flatnonzero(ghost.any(axis=1)) + reader.n).tolist()
+    return rows
+
+
+def _report(found: NDArray[np.bool_], code: str, message: str, reader: ColumnReader, base: int | None = None) -> None:
+    count = int(np.count_nonzero(found))
+    if not count:
+        return
+    start = reader.n if base is None else base
+    places = [
+        reader.place(start + row, f".keypoints[{3 * joint}] ({reader.names[joint]})")
+        for row, joint in np.argwhere(found)[:PLACES_KEPT].tolist()
+    ]
+    reader.collector.issue(code, message, count=count, places=places)
+
+
+def look_outside(
+    xy: NDArray[np.float64], rows: NDArray[np.int64], image_index: NDArray[np.int64], images: ImageTable, reader: ColumnReader
+) -> None:
+    """Report labelled joints outside their image (its size known); `rows` are the raw rows of `xy`."""
+    limits = np.stack([images.width, images.height], axis=-1).astype(np.float64)
+    limits[limits <= 0] = np.inf
+    for start in range(0, len(xy), BLOCK):
+        part = xy[start : start + BLOCK]
+        limit = limits[image_index[start : start + BLOCK]][:, None, :]
+        outside = ((part < 0) | (part > limit)).any(axis=-1)
+        if outside.any():
+            spread = np.zeros((int(rows[min(start + BLOCK, len(xy)) - 1] - rows[start]) + 1, xy.shape[1]), bool)
+            spread[rows[start : start + BLOCK] - rows[start]] = outside
+            _report(spread, "KP-JOINT-OUTSIDE", "labelled joints outside their image; kept", reader, int(rows[start]))
+
+
+def check_references(
+    image_index: NDArray[np.int64],
+    columns: dict[str, NDArray[Any]],
+    category_ids: frozenset[int | str],
+    images: ImageTable,
+    reader: ColumnReader,
+) -> NDArray[np.bool_]:
+    """[n] bool: the row's image and category exist; an error for each of the others."""
+    good = image_index >= 0
+    for row in np.flatnonzero(~good).tolist():
+        reader.collector.error(
+            RecordError(
+                "the annotation points to an image that is not listed",
+                code="KP-COCO-IMAGE",
+                place=reader.place(row, ".image_id"),
+                expected=f"one of the {len(images)} ids in 'images'",
+                got=str(columns["image_id"][row]),
+            )
+        )
+    if not category_ids:
+        return good
+    unknown = set(np.unique(columns["category_id"]).tolist()) - category_ids
+    for row in np.flatnonzero(np.isin(columns["category_id"], list(unknown))).tolist() if unknown else []:
+        good[row] = False
+        reader.collector.error(
+            RecordError(
+                "the annotation points to a category that is not listed",
+                code="KP-COCO-CATEGORY",
+                place=reader.place(row, ".category_id"),
+                expected="one of " + ", ".join(map(str, sorted(category_ids, key=str))),
+                got=str(columns["category_id"][row]),
+            )
+        )
+    return good
+
+
+def first_of_each_id(ids: Column, rows: Callable[[], Rows], reader: ColumnReader) -> NDArray[np.bool_]:
+    """[n] bool: the first row of each id. A second row must be identical (reported); else it is an error."""
+    keep = np.ones(len(ids), bool)
+    if ids.dtype != object and (len(ids) < 2 or bool((np.diff(ids) > 0).all()) or len(np.unique(ids)) == len(ids)):
+        return keep
+    first: dict[Any, int] = {}
+    for row, value in enumerate(ids.tolist()):
+        original = first.setdefault(value, row)
+        if original == row:
+            continue
+        raw = rows()
+        if msgspec.json.decode(raw.get(row)) == msgspec.json.decode(raw.get(original)):
+            keep[row] = False
+            reader.collector.issue("KP-COCO-ID-TWICE", "identical annotations of one id; merged", place=reader.place(row))
+            continue
+        reader.collector.error(
+            RecordError(
+                f"annotation id {value} stands for two different persons",
+                code="KP-COCO-ID",
+                place=reader.place(row, ".id"),
+                expected=f"an id other than that of annotations[{original}]",
+                got=str(value),
+                help="give one of them another id",
+            )
+        )
+    return keep
