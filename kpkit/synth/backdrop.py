@@ -146,8 +146,9 @@ def _room(rng: Rng, image: U8, horizon: int) -> None:
     if rng.uniform() < 0.4:
         for x in range(int(rng.integers(0, 30)), width, int(rng.integers(26, 50))):
             cv2.line(image, (x, 0), (x, horizon), _ink(wall * 0.95), int(rng.integers(2, 10)), cv2.LINE_AA)
-    for _ in range(int(rng.integers(1, 4))):
-        _frame(rng, image, horizon)
+    third = width // 3
+    for slot in rng.permutation(3)[: int(rng.integers(1, 4))]:
+        _frame(rng, image[:horizon, slot * third : (slot + 1) * third])
     wood = _near(rng, ((96, 140, 186), (70, 104, 148), (150, 160, 168), (120, 150, 176))[int(rng.integers(0, 4))])
     _gradient(image, horizon, height, wood * 0.92, wood * 1.04)
     _floor_lines(image, horizon, wood * 0.82, rng.uniform(0.3, 0.7) * width, rng.uniform(60, 130), False)
@@ -155,10 +156,11 @@ def _room(rng: Rng, image: U8, horizon: int) -> None:
     cv2.line(image, (0, horizon), (width, horizon), _ink(wood * 0.55), 2)
 
 
-def _frame(rng: Rng, image: U8, horizon: int) -> None:
+def _frame(rng: Rng, image: U8) -> None:
     """A window or a picture on the wall."""
-    w, h = int(rng.uniform(60, 130)), int(rng.uniform(0.3, 0.55) * horizon)
-    x, y = int(rng.uniform(0, image.shape[1] - w)), int(rng.uniform(0.08, 0.3) * horizon)
+    height, width = image.shape[:2]
+    w, h = int(rng.uniform(0.3, 0.6) * width), int(rng.uniform(0.3, 0.55) * height)
+    x, y = int(rng.uniform(0.05, 0.3) * width), int(rng.uniform(0.08, 0.3) * height)
     cv2.rectangle(image, (x - 5, y - 5), (x + w + 5, y + h + 5), _ink(_near(rng, (90, 120, 150), 60)), -1, cv2.LINE_AA)
     if rng.uniform() < 0.5:
         _gradient(image[:, x : x + w], y, y + h, np.array([230.0, 190, 140]), np.array([245.0, 235, 225]))

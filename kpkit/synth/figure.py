@@ -96,16 +96,16 @@ _SPINE_KEYS = np.array(
     [
         [0.0, -0.062, 0.004, 0.004],
         [0.0, -0.055, 0.046, 0.040],
-        [0.0, -0.030, 0.086, 0.060],
-        [0.0, 0.010, 0.097, 0.064],
-        [1.0, -0.030, 0.084, 0.057],
+        [0.0, -0.030, 0.094, 0.063],
+        [0.0, 0.010, 0.107, 0.067],
+        [1.0, -0.030, 0.090, 0.060],
         [1.0, 0.020, 0.082, 0.056],
         [2.0, -0.100, 0.096, 0.066],
         [2.0, -0.050, 0.108, 0.064],
         [2.0, -0.012, 0.108, 0.054],
         [2.0, 0.012, 0.084, 0.046],
-        [2.0, 0.026, 0.046, 0.038],
-        [2.0, 0.034, 0.030, 0.030],
+        [2.0, 0.026, 0.052, 0.042],
+        [2.0, 0.036, 0.041, 0.039],
     ]
 )
 
@@ -142,7 +142,7 @@ def _neck(body: Body, look: Look, sectors: int) -> list[Mesh]:
     radius = 0.031 * body.proportions.girth**0.5
     start, top = body.joint("thorax"), body.joint("upper_neck")
     lift = body.frames["head"] @ np.array([0.0, 0.03, -0.008])
-    quads, _ = capsule(start + (top - start) * 0.1, top + lift, [radius * 1.1, radius], sectors)
+    quads, _ = capsule(start + (top - start) * 0.35, top + lift, [radius * 1.05, radius], sectors)
     return [make(quads, look.skin, PART["neck"])]
 
 
@@ -169,7 +169,7 @@ def _limb(
 def _arm(body: Body, look: Look, side: str, sectors: int) -> list[Mesh]:
     g = body.proportions.girth
     shoulder, elbow, wrist = (body.joint(f"{side}_{name}") for name in ("shoulder", "elbow", "wrist"))
-    girths = [[0, 0.4, 1], [0.038, 0.036, 0.030]]
+    girths = [[0, 0.4, 1], [0.037, 0.036, 0.030]]
     upper, colour, _ = _limb((shoulder, elbow), girths, look.sleeve, look.shirt, look, sectors, g)
     girths = [[0, 0.3, 1], [0.030, 0.031, 0.021]]
     fore, colour_fore, _ = _limb((elbow, wrist), girths, look.sleeve - 1.0, look.shirt, look, sectors, g)

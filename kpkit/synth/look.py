@@ -125,5 +125,5 @@ def sample_look(rng: np.random.Generator) -> Look:
         sleeve=float(rng.choice([0.25, 0.62, 0.7, 1.95, 1.97])),
         trouser_leg=float(rng.choice([0.7, 0.95, 1.96, 1.97, 1.98])),
         loose=float(rng.uniform(1.06, 1.24)),
-        belt_key=float(rng.uniform(3.6, 4.4)),
+        belt_key=float(rng.uniform(3.4, 4.0)),
     )

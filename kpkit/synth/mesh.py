@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -85,11 +87,16 @@ def tube(centres: Array, lateral: Array, forward: Array, wide: Array, deep: Arra
 
 
 def _axes(direction: Array) -> tuple[Array, Array]:
-    helper = np.array([0.0, 0.0, 1.0]) if abs(direction[2]) < 0.9 else np.array([1.0, 0.0, 0.0])
-    lateral = np.cross(direction, helper)
-    lateral /= np.linalg.norm(lateral)
-    forward = np.cross(lateral, direction)
-    return lateral, forward
+    """Two unit vectors across a direction, the second crossed with the first along it."""
+    x, y, z = (float(v) for v in direction)
+    if abs(z) < 0.9:
+        size = math.hypot(x, y)
+        ax, ay, az = y / size, -x / size, 0.0
+    else:
+        size = math.hypot(y, z)
+        ax, ay, az = 0.0, z / size, -y / size
+    # numpy's own cross product costs more than all the rest of a capsule.
+    return np.array([ax, ay, az]), np.array([ay * z - az * y, az * x - ax * z, ax * y - ay * x])
 
 
 def capsule(start: Array, end: Array, radii: ArrayLike, sectors: int, caps: int = 3) -> tuple[Array, Array]:
@@ -131,6 +138,11 @@ def sphere(lat_deg: ArrayLike, lon_deg: ArrayLike) -> tuple[Array, Array, Array]
     return grid_quads(rings), mid_lat, mid_lon
 
 
+@cache
+def _globe(sectors: int, rings: int) -> Array:
+    return sphere(np.linspace(-90.0, 90.0, rings + 1), np.arange(sectors) * (360.0 / sectors))[0]
+
+
 def ellipsoid(centre: Array, frame: Array, radii: ArrayLike, sectors: int, rings: int) -> Array:
     """An ellipsoid.
 
@@ -139,8 +151,7 @@ def ellipsoid(centre: Array, frame: Array, radii: ArrayLike, sectors: int, rings
     radii    3    float64  semi-axes along them
     returns  Fx4x3  float64
     """
-    local, _, _ = sphere(np.linspace(-90.0, 90.0, rings + 1), np.arange(sectors) * (360.0 / sectors))
-    quads: Array = centre + (local * np.asarray(radii)) @ frame.T
+    quads: Array = centre + (_globe(sectors, rings) * np.asarray(radii)) @ frame.T
     return quads
 
 

@@ -148,7 +148,7 @@ def _side_bend(rng: Rng) -> Pose:
         right_leg=Leg(2, _u(rng, 8, 16), 2),
     )
     over = Arm(_u(rng, 140, 165), _u(rng, 0, 10), 0, _u(rng, 5, 35))
-    return replace(pose, right_arm=over) if sign < 0 else replace(pose, left_arm=over)
+    return replace(pose, left_arm=over) if sign < 0 else replace(pose, right_arm=over)
 
 
 def _kicking(rng: Rng) -> Pose:
