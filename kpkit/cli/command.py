@@ -23,7 +23,7 @@ _COMMON = (
         default="text",
         annotation=Annotated[
             Literal["text", "json"],
-            typer.Option("--format", help="How the result is printed.", rich_help_panel=PANEL),
+            typer.Option("--format", metavar="text|json", help="How the result is printed.", rich_help_panel=PANEL),
         ],
     ),
     inspect.Parameter(

@@ -11,7 +11,7 @@ from kpkit.cli import complete
 from kpkit.cli.command import reporting
 from kpkit.cli.output import Console
 
-SKELETON, IMAGES, BOXES, OUTPUT = "Skeleton", "Images", "Boxes and scores", "Output"
+SKELETON, IMAGES, BOXES, OUTPUT = "Skeleton", "Images", "Boxes", "Output"
 
 Source = Annotated[
     str,
@@ -26,7 +26,13 @@ Inputs = Annotated[
 ]
 Output = Annotated[
     Path | None,
-    typer.Option("--output", "-o", help="Where to write. Left out: kpkit-out/convert-DST/.", rich_help_panel=OUTPUT),
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="PATH",
+        help="Where to write. Left out: kpkit-out/convert-DST/.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 SkeletonName = Annotated[
     str | None,
@@ -81,13 +87,21 @@ Bbox = Annotated[
     Literal["auto", "annotated", "keypoints", "none"],
     typer.Option(
         "--bbox",
-        help="Person boxes: annotated ones, else (auto) or always (keypoints) the padded hull of the joints.",
+        metavar="RULE",
+        help="Person boxes: annotated, keypoints (the padded hull of the labelled joints), none, "
+        "or auto (annotated where there is one, else keypoints).",
         rich_help_panel=BOXES,
     ),
 ]
 BboxPad = Annotated[
     float,
-    typer.Option("--bbox-pad", min=0, help="Padding of such a hull, as a share of its size.", rich_help_panel=BOXES),
+    typer.Option(
+        "--bbox-pad",
+        metavar="SHARE",
+        min=0,
+        help="Padding of the hull, as a share of its size.",
+        rich_help_panel=BOXES,
+    ),
 ]
 Strict = Annotated[
     bool,

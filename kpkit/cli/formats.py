@@ -29,7 +29,7 @@ COLUMNS = {
 
 @reporting
 def formats(console: Console) -> None:
-    """List the formats kpkit reads and writes, and what each of them keeps.
+    """List the formats kpkit reads and writes, and what they keep.
 
     What a format does not keep is counted by `kpkit convert` before anything is lost.
 

@@ -19,6 +19,7 @@ import kpkit
 from kpkit.cli import convert, demo, doctor, formats, info, mappings, settings, skeletons
 from kpkit.cli.errors import print_error, usage_error
 from kpkit.cli.output import Console
+from kpkit.cli.parser import Command, Group
 from kpkit.errors import KpkitError
 
 INTERRUPTED = 130
@@ -26,8 +27,9 @@ TERMINATED = 143
 
 app = typer.Typer(
     name="kpkit",
+    cls=Group,
     help="Take human-keypoint labels from where they are to where training needs them.",
-    epilog="Run `kpkit COMMAND --help` for examples, `kpkit demo` to try everything on a small dataset.",
+    epilog="`kpkit COMMAND --help` shows examples; `kpkit demo` tries everything on a small dataset.",
     invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
@@ -43,7 +45,7 @@ for _name, _function, _panel in (
     ("demo", demo.demo, PROGRAM),
     ("doctor", doctor.doctor, PROGRAM),
 ):
-    app.command(_name, rich_help_panel=_panel)(_function)
+    app.command(_name, cls=Command, rich_help_panel=_panel)(_function)
 
 
 def _version(wanted: bool) -> None:
@@ -73,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         # File names need not be valid text, and a terminal need not know every letter.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # both are TextIOWrapper here
-    signal.signal(signal.SIGTERM, _terminate)
+    before = signal.signal(signal.SIGTERM, _terminate)
     try:
         code = _run(console, arguments)
         sys.stdout.flush()
@@ -86,6 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _abandon(sys.stdout)
         print_error(console, KpkitError(f"stdout cannot be written: {error.strerror}", code="KP-STDOUT"))
         return 2
+    finally:
+        signal.signal(signal.SIGTERM, before)
     if code == INTERRUPTED:
         console.complain("interrupted")
     return code
