@@ -7,7 +7,12 @@ import sys
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[1]
-LINT = "import sys; sys.path.insert(0, '.'); from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True))"
+LINT = """
+import sys
+from importlinter.cli import lint_imports
+sys.path.insert(0, ".")
+sys.exit(lint_imports(no_cache=True))
+"""
 
 
 def test_no_module_imports_from_a_layer_above_its_own():

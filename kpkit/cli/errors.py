@@ -6,7 +6,7 @@ import traceback
 
 from typer.exceptions import TyperException
 
-from kpkit.cli.output import Console
+from kpkit.cli.output import STDOUT_LOST, Console
 from kpkit.errors import KpkitError, UsageError
 
 
@@ -14,7 +14,7 @@ def print_error(console: Console, error: KpkitError) -> None:
     """The error on stderr, or as the JSON document on stdout."""
     if console.debug:
         console.complain("".join(traceback.format_exception(error)).rstrip())
-    if console.as_json:
+    if console.as_json and error.code != STDOUT_LOST:
         console.document({"error": error.as_dict()})
         return
     console.complain((f"error[{error.code}]", "bold red"), (f": {error.message}", "bold"))

@@ -6,7 +6,6 @@ failed; 130 interrupted; 143 terminated. A closed pipe is no error.
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ from typer.exceptions import TyperException
 import kpkit
 from kpkit.cli import convert, demo, doctor, formats, info, mappings, settings, skeletons
 from kpkit.cli.errors import print_error, usage_error
-from kpkit.cli.output import Console
+from kpkit.cli.output import Console, abandon, unwritable
 from kpkit.cli.parser import Command, Group
 from kpkit.errors import KpkitError
 
@@ -80,13 +79,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _run(console, arguments)
         sys.stdout.flush()
     except BrokenPipeError:
-        _abandon(sys.stdout)
+        abandon(sys.stdout)
         return 0
     except KeyboardInterrupt:
         code = INTERRUPTED
     except OSError as error:
-        _abandon(sys.stdout)
-        print_error(console, KpkitError(f"stdout cannot be written: {error.strerror}", code="KP-STDOUT"))
+        print_error(console, unwritable(sys.stdout, error))
         return 2
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -140,8 +138,3 @@ def _origin(error: TyperException) -> str:
 def _terminate(number: int, frame: object) -> None:
     # An exception, so that half-written outputs are removed on the way out.
     raise SystemExit(TERMINATED)
-
-
-def _abandon(stream: Any) -> None:
-    """Nobody reads `stream` any more: the interpreter must not fail when it flushes it at the end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -7,16 +7,21 @@ FORCE_COLOR are obeyed. With `--json` stdout holds exactly one JSON document, al
 from __future__ import annotations
 
 import contextlib
+import io
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
+from kpkit.errors import OutputError
+
 if TYPE_CHECKING:
-    from rich.console import Console as RichConsole
+    from rich.table import Table
     from rich.text import Text
 
 SCHEMA_VERSION = 1
+STDOUT_LOST = "KP-STDOUT"
 UNWRAPPED = 100_000
 
 Part = str | tuple[str, str]
@@ -48,11 +53,9 @@ class Console:
             table.add_column(header, justify="right" if index in right else "left", overflow="fold")
         for row in rows:
             table.add_row(*(_styled([cell]) for cell in row))
-        stream = _rich(sys.stdout)
-        with stream.capture() as captured:
-            stream.print(table)
         # Cells are padded; trailing blanks would only get in the way of whoever reads the pipe.
-        _write(sys.stdout, "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+        lines = _rendered(sys.stdout, table).splitlines()
+        _write(sys.stdout, "".join(f"{line.rstrip()}\n" for line in lines))
 
     def document(self, document: dict[str, Any]) -> None:
         """The result as JSON, with the schema version in front."""
@@ -75,6 +78,7 @@ class Console:
             yield None
             return
         from rich import progress
+        from rich.console import Console as RichConsole
 
         columns = (
             progress.TextColumn("{task.description}"),
@@ -82,7 +86,7 @@ class Console:
             progress.MofNCompleteColumn(),
             progress.TimeRemainingColumn(),
         )
-        with progress.Progress(*columns, console=_rich(sys.stderr), transient=True) as bars:
+        with progress.Progress(*columns, console=RichConsole(stderr=True), transient=True) as bars:
             stages: dict[str, progress.TaskID] = {}
 
             def update(stage: str, done: int, total: int) -> None:
@@ -109,14 +113,39 @@ def size(count: int) -> str:
 
 
 def _print(stream: TextIO, *parts: Part) -> None:
-    console = _rich(stream)
-    with console.capture() as captured:
-        console.print(_styled(parts), soft_wrap=True)
-    _write(stream, captured.get())
+    _write(stream, _rendered(stream, _styled(parts), soft_wrap=True))
+
+
+def _rendered(stream: TextIO, what: Text | Table, *, soft_wrap: bool = False) -> str:
+    """Text for `stream`, rendered apart from it, so that what cannot be written fails in one place."""
+    from rich.console import Console as RichConsole
+
+    terminal = stream.isatty()
+    buffer = io.StringIO()
+    width = None if terminal else UNWRAPPED
+    rich = RichConsole(file=buffer, highlight=False, markup=False, width=width, force_terminal=terminal or None)
+    rich.print(what, soft_wrap=soft_wrap)
+    return buffer.getvalue()
 
 
 def _write(stream: TextIO, text: str) -> None:
-    stream.write(text)
+    try:
+        stream.write(text)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise unwritable(stream, error) from error
+
+
+def unwritable(stream: TextIO, error: OSError) -> OutputError:
+    """What to raise where a stream takes no more; the stream is given up."""
+    abandon(stream)
+    return OutputError(f"stdout cannot be written: {error.strerror or error}", code=STDOUT_LOST)
+
+
+def abandon(stream: TextIO) -> None:
+    """Nobody takes what is still to come: the interpreter must not fail when it flushes the stream at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _styled(parts: Sequence[Part]) -> Text:
@@ -129,9 +158,3 @@ def _styled(parts: Sequence[Part]) -> Text:
 def _printable(text: str) -> str:
     """`text` with control characters spelled out: a file name must not steer the terminal."""
     return "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text)
-
-
-def _rich(stream: TextIO) -> RichConsole:
-    from rich.console import Console as RichConsole
-
-    return RichConsole(file=stream, highlight=False, markup=False, width=None if stream.isatty() else UNWRAPPED)

@@ -25,10 +25,11 @@ Name = Annotated[
     ),
 ]
 Plot = Annotated[Path | None, typer.Option("--plot", metavar="FILE.png", help="Draw the skeleton into a picture.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace a picture that exists.")]
 
 
 @reporting
-def skeletons(console: Console, name: Name = None, plot: Plot = None) -> None:
+def skeletons(console: Console, name: Name = None, plot: Plot = None, force: Force = False) -> None:
     """List the skeletons kpkit knows, or show the joints of one.
 
     Examples:
@@ -48,14 +49,25 @@ def skeletons(console: Console, name: Name = None, plot: Plot = None) -> None:
         return
     skeleton = catalog.skeleton(name)
     if plot is not None:
-        from kpkit.qa.skeleton_plot import plot_skeleton
-
-        plot_skeleton(skeleton, plot)
+        _plot(skeleton, plot, force=force)
         console.note("wrote ", str(plot))
     if console.as_json:
         console.document({"skeleton": skeleton.to_dict(), "content_hash": skeleton.content_hash})
     else:
         _show(console, skeleton)
+
+
+def _plot(skeleton: Skeleton, path: Path, *, force: bool) -> None:
+    import cv2
+
+    from kpkit.guard import publish
+    from kpkit.qa.skeleton_plot import plot_skeleton
+
+    if path.suffix.lower() != ".png":
+        raise UsageError("the picture must be a PNG", got=str(path), help=f"e.g. --plot {path.with_suffix('.png')}")
+    _, encoded = cv2.imencode(".png", plot_skeleton(skeleton))
+    with publish(path, force=force) as temporary:
+        temporary.write_bytes(encoded.tobytes())
 
 
 def _list(console: Console, found: list[Skeleton]) -> None:

@@ -76,6 +76,20 @@ def test_plot_draws_a_picture(kpkit, tmp_path):
     assert (tmp_path / "coco17.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_plot_does_not_replace_a_file_unless_forced(kpkit, tmp_path):
+    (tmp_path / "mine.png").write_bytes(b"mine")
+    refused = kpkit("skeletons", "coco17", "--plot", "mine.png")
+    assert (refused.code, (tmp_path / "mine.png").read_bytes()) == (2, b"mine")
+    assert "add --force" in refused.err
+    assert kpkit("skeletons", "coco17", "--plot", "mine.png", "--force").code == 0
+
+
+def test_plot_is_a_png(kpkit):
+    ran = kpkit("skeletons", "coco17", "--plot", "coco17.bmp")
+    assert ran.code == 2
+    assert "the picture must be a PNG" in ran.err
+
+
 def test_plot_without_a_name_is_wrong_usage(kpkit):
     ran = kpkit("skeletons", "--plot", "all.png")
     assert ran.code == 2
