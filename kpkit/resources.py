@@ -31,7 +31,9 @@ def schemas_dir() -> Path:
 
 def names(kind: str) -> list[str]:
     """Names of the definitions of one kind ("skeletons", "mappings", "json"), sorted."""
-    return sorted(path.name.split(".")[0] for path in (schemas_dir() / kind).iterdir() if path.suffix in {".toml", ".json"})
+    return sorted(
+        path.name.split(".")[0] for path in (schemas_dir() / kind).iterdir() if path.suffix in {".toml", ".json"}
+    )
 
 
 def read_toml(path: Path) -> dict[str, Any]:

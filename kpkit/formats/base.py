@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kpkit.core.dataset import Dataset
 from kpkit.core.report import Collector, Loss
 from kpkit.core.skeleton import Skeleton
@@ -93,12 +96,13 @@ class Format(ABC):
 
     name, title     short name used on the command line; one line about the format
     kind            the output is a "file" or a "folder"
-    default_output  name of the output inside `kpkit-out/...` when none is given, e.g. "annotations/x.json"
+    default_output  place of the labels inside an output folder, e.g. "annotations/x.json"; "." for a folder format
     suffixes        endings a file output may have; the first is the default
     usual           glob patterns, relative to a dataset folder, where such labels usually stand
     keeps           see Keeps (`keeps_for` where variants differ)
     foreign_skeleton  the skeleton it means when labels come from a format with fixed joints; "" keeps the source's
     fixed_joints    its joints are fixed by the format (MPII, 6-2), not stated in the file
+    makes_boxes     its users need a box (and an area) a person: made where the labels have none
     """
 
     name: ClassVar[str]
@@ -110,6 +114,7 @@ class Format(ABC):
     keeps: ClassVar[Keeps] = Keeps()
     foreign_skeleton: ClassVar[str] = ""
     fixed_joints: ClassVar[bool] = False
+    makes_boxes: ClassVar[bool] = False
 
     @abstractmethod
     def sniff(self, path: Path) -> str | None:
@@ -140,3 +145,22 @@ class Format(ABC):
         from kpkit.formats.losses import losses
 
         return losses(dataset, self.keeps_for(final), self.name)
+
+    def image_targets(self, dataset: Dataset) -> list[str]:
+        """Where copied or linked images stand inside an output folder, one posix path an image."""
+        return [f"images/{path}" for path in dataset.images.path.tolist()]
+
+    def scale_boxes(self, dataset: Dataset) -> NDArray[np.float64] | None:
+        """[N,4] boxes from MPII's person scale (200 px a unit) and centre, NaN unknown; None where nobody has one.
+
+        Source: HRNet lib/dataset/mpii.py, where scale is the person's height over 200 px.
+        """
+        scales, centers = dataset.extras.get("mpii.scale"), dataset.extras.get("mpii.objpos")
+        if scales is None or centers is None:
+            return None
+        made = np.full((len(dataset), 4), np.nan)
+        for row, (scale, center) in enumerate(zip(scales, centers, strict=True)):
+            if scale is not None and center is not None:
+                side = 200.0 * float(scale)
+                made[row] = (center[0] - 1 - side / 2, center[1] - 1 - side / 2, side, side)
+        return made

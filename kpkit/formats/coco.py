@@ -39,6 +39,7 @@ class CocoFormat(Format):
         "person_keypoints_*.json",
     )
     foreign_skeleton: ClassVar[str] = "coco17"
+    makes_boxes: ClassVar[bool] = True
     keeps: ClassVar[Keeps] = Keeps(
         truncated=True,
         bbox_source=True,
@@ -90,7 +91,9 @@ class CocoFormat(Format):
         source = dataset.source
         if isinstance(source, RowSource) and not source.skeleton.same_joints(dataset.skeleton):
             if len(source.ghosts):
-                found.append(Loss("unlabelled coordinates", len(source.ghosts), "their joints are not in the new skeleton"))
+                found.append(
+                    Loss("unlabelled coordinates", len(source.ghosts), "their joints are not in the new skeleton")
+                )
             if source.variant == "results":
                 found.append(Loss("keypoint scores", len(dataset), "scores of remapped joints are not known"))
         return found

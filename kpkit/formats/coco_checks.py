@@ -81,7 +81,11 @@ def _report(found: NDArray[np.bool_], code: str, message: str, reader: ColumnRea
 
 
 def look_outside(
-    xy: NDArray[np.float64], rows: NDArray[np.int64], image_index: NDArray[np.int64], images: ImageTable, reader: ColumnReader
+    xy: NDArray[np.float64],
+    rows: NDArray[np.int64],
+    image_index: NDArray[np.int64],
+    images: ImageTable,
+    reader: ColumnReader,
 ) -> None:
     """Report labelled joints outside their image (its size known); `rows` are the raw rows of `xy`."""
     limits = np.stack([images.width, images.height], axis=-1).astype(np.float64)
@@ -145,7 +149,9 @@ def first_of_each_id(ids: Column, rows: Callable[[], Rows], reader: ColumnReader
         raw = rows()
         if msgspec.json.decode(raw.get(row)) == msgspec.json.decode(raw.get(original)):
             keep[row] = False
-            reader.collector.issue("KP-COCO-ID-TWICE", "identical annotations of one id; merged", place=reader.place(row))
+            reader.collector.issue(
+                "KP-COCO-ID-TWICE", "identical annotations of one id; merged", place=reader.place(row)
+            )
             continue
         reader.collector.error(
             RecordError(

@@ -43,8 +43,8 @@ class Row(msgspec.Struct, gc=False):
     image_id: Id
     category_id: Id | UnsetType = UNSET
     id: Id | UnsetType = UNSET
-    keypoints: list[float] | None | UnsetType = UNSET
-    bbox: list[float] | None | UnsetType = UNSET
+    keypoints: list[float] | UnsetType | None = UNSET
+    bbox: list[float] | UnsetType | None = UNSET
     area: float | None = None
     iscrowd: int | bool | None = 0
     num_keypoints: int | None = None

@@ -32,8 +32,8 @@ class ImageRow(msgspec.Struct, gc=False):
 
     id: int | str
     file_name: str = ""
-    width: int | None | UnsetType = UNSET
-    height: int | None | UnsetType = UNSET
+    width: int | UnsetType | None = UNSET
+    height: int | UnsetType | None = UNSET
     kpkit: ImageExtra | None = None
 
 
@@ -85,7 +85,7 @@ def _decode(raws: Sequence[Any], path: Path, collector: Collector) -> list[Image
     return rows
 
 
-def _side(value: int | None | UnsetType) -> int:
+def _side(value: int | UnsetType | None) -> int:
     return value if isinstance(value, int) and 0 < value < 2**31 else -1
 
 

@@ -172,7 +172,11 @@ def _joint(skeleton: Skeleton, name: str, place: str) -> int:
 def _head_box(box: list[float], place: str) -> list[float]:
     if len(box) != 4:
         raise RecordError(
-            "'head_box' has the wrong length", code="KP-COCO-KPKIT", place=place, expected="4 numbers", got=str(len(box))
+            "'head_box' has the wrong length",
+            code="KP-COCO-KPKIT",
+            place=place,
+            expected="4 numbers",
+            got=str(len(box)),
         )
     return box
 

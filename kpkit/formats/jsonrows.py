@@ -206,7 +206,19 @@ class RowSource:
 
 
 KNOWN_ROW_KEYS = frozenset(
-    {"id", "image_id", "category_id", "keypoints", "num_keypoints", "bbox", "area", "iscrowd", "track_id", "score", "kpkit"}
+    {
+        "id",
+        "image_id",
+        "category_id",
+        "keypoints",
+        "num_keypoints",
+        "bbox",
+        "area",
+        "iscrowd",
+        "track_id",
+        "score",
+        "kpkit",
+    }
 )
 KNOWN_IMAGE_KEYS = frozenset({"id", "file_name", "width", "height", "kpkit"})
 
@@ -242,7 +254,9 @@ def _take(rows: Index, selection: Index) -> Index:
 def differs(now: NDArray[Any], before: NDArray[Any]) -> NDArray[np.bool_]:
     """[n] bool: rows that differ, bit for bit (NaN equals NaN)."""
     if now.dtype == object or before.dtype == object:
-        different = np.fromiter((a != b or type(a) is not type(b) for a, b in zip(now, before, strict=True)), bool, len(now))
+        different = np.fromiter(
+            (a != b or type(a) is not type(b) for a, b in zip(now, before, strict=True)), bool, len(now)
+        )
         return different
     if now.dtype.kind != before.dtype.kind:
         return np.ones(len(now), bool)

@@ -1,0 +1,52 @@
+"""Areas of COCO segmentations: polygons by the shoelace formula, run lengths by counting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from kpkit.formats.jsonrows import RowSource, iterate
+
+
+class _Row(msgspec.Struct, gc=False):
+    segmentation: list[list[float]] | dict[str, Any] | None = None
+
+
+def segmentation_areas(source: RowSource, instances: NDArray[np.int64]) -> NDArray[np.float64]:
+    """[n] float64: area in pixels^2 of the segmentation of the selected instances, NaN where there is none.
+
+    Overlapping polygons of one person are added, as COCO's own annotation tool does.
+    """
+    areas = np.full(len(instances), np.nan)
+    rows = source.row_of[instances]
+    known = np.flatnonzero(rows >= 0)
+    decode = msgspec.json.Decoder(_Row).decode
+    for i, raw in zip(known.tolist(), iterate(source.rows, rows[known]), strict=True):
+        try:
+            segmentation = decode(raw).segmentation
+        except msgspec.ValidationError:  # a shape of its own: no area from it
+            continue
+        if isinstance(segmentation, dict):
+            areas[i] = _run_length_area(segmentation)
+        elif segmentation:
+            areas[i] = sum(_shoelace(np.reshape(p, (-1, 2))) for p in segmentation if len(p) >= 6 and len(p) % 2 == 0)
+    return areas
+
+
+def _shoelace(points: NDArray[np.float64]) -> float:
+    x, y = points[:, 0], points[:, 1]
+    return float(abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) / 2)
+
+
+def _run_length_area(segmentation: dict[str, Any]) -> float:
+    counts = segmentation.get("counts")
+    if isinstance(counts, list) and all(isinstance(n, int) for n in counts):
+        return float(sum(counts[1::2]))
+    if isinstance(counts, str) and isinstance(segmentation.get("size"), list):
+        from pycocotools import mask
+
+        return float(mask.area({"size": segmentation["size"], "counts": counts.encode("ascii")}))
+    return float("nan")

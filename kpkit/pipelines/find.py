@@ -1,0 +1,89 @@
+"""Which format a path has, and where labels stand in a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kpkit import registry
+from kpkit.errors import FormatError, InputError, MissingExtraError, UsageError
+from kpkit.formats.base import Format
+
+
+def get_format(name: str) -> Format:
+    """An instance of the format registered under `name` or an alias; UsageError for an unknown one."""
+    kind = registry.load(registry.FORMATS, name)
+    found: Format = kind()
+    return found
+
+
+def all_formats() -> list[Format]:
+    """Every format that can be loaded (a plug-in whose own dependency is missing is left out)."""
+    formats = []
+    for name in registry.names(registry.FORMATS):
+        try:
+            formats.append(get_format(name))
+        except MissingExtraError:
+            continue
+    return formats
+
+
+def detect(path: Path) -> tuple[Format, str]:
+    """The format and variant of a file or folder, by its content.
+
+    Raises InputError where nothing is there, FormatError where no format or more than one recognises it.
+    """
+    if not path.exists():
+        raise InputError(
+            "there is no such file or folder", code="KP-INPUT-READ", place=str(path), help="check the path"
+        )
+    found = [(one, variant) for one in all_formats() if (variant := one.sniff(path)) is not None]
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(one.name for one, _ in found)
+    raise FormatError(
+        "the content fits several formats" if found else "the content is of no known format",
+        code="KP-FORMAT-UNKNOWN",
+        place=str(path),
+        expected="one of " + ", ".join(registry.names(registry.FORMATS)),
+        got=names,
+        help="name the format (see 'kpkit formats')",
+    )
+
+
+def inputs_of(source: Format, given: tuple[Path, ...], folder: Path) -> list[Path]:
+    """The label files to read: those given, or the one candidate of a folder.
+
+    Raises UsageError where a folder holds several candidates or none.
+    """
+    if not given:
+        return [_only(source, folder)]
+    return [_only(source, path) if path.is_dir() and source.sniff(path) is None else path for path in given]
+
+
+def _only(source: Format, folder: Path) -> Path:
+    found = source.discover(folder)
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise UsageError(
+            f"no {source.name} labels in this folder",
+            code="KP-INPUT-NONE",
+            place=str(folder),
+            expected="one of " + ", ".join(source.usual),
+            help=f"name the input: kpkit convert {source.name} TARGET PATH",
+        )
+    raise UsageError(
+        f"several {source.name} label files in this folder",
+        code="KP-INPUT-SEVERAL",
+        place=str(folder),
+        expected="one",
+        got=", ".join(str(path.relative_to(folder)) for path in found),
+        help=f"name the ones to take: kpkit convert {source.name} TARGET {found[0].relative_to(folder)}",
+    )
+
+
+def hint_other_format(error: FormatError, source: Format, path: Path) -> None:
+    """Where another format recognises the file, say so in the error's help line."""
+    others = [one for one in all_formats() if one.name != source.name and one.sniff(path) is not None]
+    if source.sniff(path) is None and len(others) == 1:
+        error.help = f"this looks like {others[0].name}: use '{others[0].name}' in place of '{source.name}'"

@@ -1,0 +1,194 @@
+"""Image files beside labels: their sizes, and copies or links in an output."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from kpkit.core.dataset import Dataset
+from kpkit.core.report import Collector
+from kpkit.errors import FormatError, InputError, RecordError, UsageError
+from kpkit.formats.base import Size
+from kpkit.guard import input_error, resolve_inside
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"})
+
+
+class ImageSizes(Mapping[str, Size]):
+    """Relative image path -> (width, height), from a CSV file and from image headers.
+
+    The table is read at once, headers only when a size is asked for.
+    """
+
+    def __init__(self, images: Path | None = None, table: Path | None = None) -> None:
+        self._known: dict[str, Size] = read_size_table(table) if table is not None else {}
+        self._root = images
+        self._files: dict[str, None] = {}
+        if images is not None:
+            if not images.is_dir():
+                raise InputError(
+                    "there is no such folder", code="KP-INPUT-READ", place=str(images), help="check --images"
+                )
+            self._files = dict.fromkeys(_image_files(images))
+
+    def __getitem__(self, path: str) -> Size:
+        if path not in self._known:
+            if self._root is None or path not in self._files:
+                raise KeyError(path)
+            self._known[path] = header_size(self._root / path)
+        return self._known[path]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._known
+        yield from (path for path in self._files if path not in self._known)
+
+    def __len__(self) -> int:
+        return len(self._known.keys() | self._files.keys())
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._known or path in self._files
+
+
+def _image_files(root: Path) -> list[str]:
+    found = []
+    for folder, _, files in os.walk(root):
+        base = Path(folder).relative_to(root)
+        found += [(base / name).as_posix() for name in files if Path(name).suffix.lower() in SUFFIXES]
+    return sorted(found)
+
+
+def header_size(path: Path) -> Size:
+    """(width, height) from the header alone; RecordError where the file is no image."""
+    import imagesize
+
+    try:
+        width, height = imagesize.get(path)
+    except (OSError, ValueError) as error:
+        raise RecordError(
+            "the image's header cannot be read", code="KP-IMAGE-HEADER", place=str(path), got=str(error)
+        ) from error
+    if width <= 0 or height <= 0:
+        raise RecordError("not an image, or a damaged one", code="KP-IMAGE-HEADER", place=str(path))
+    return int(width), int(height)
+
+
+def read_size_table(path: Path) -> dict[str, Size]:
+    """Sizes from a CSV file with the columns image, width, height (a header line may be left out).
+
+    Raises FormatError or RecordError with the row.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise input_error(error, path) from error
+    except UnicodeDecodeError as error:
+        raise FormatError("the file is not UTF-8 text", code="KP-SIZES", place=str(path)) from error
+    sizes: dict[str, Size] = {}
+    for number, row in enumerate(csv.reader(text.splitlines()), start=1):
+        if not row or (number == 1 and len(row) >= 3 and not row[1].strip().isdigit()):
+            continue
+        good = len(row) >= 3 and row[1].strip().isdigit() and row[2].strip().isdigit()
+        if not good or int(row[1]) < 1 or int(row[2]) < 1:
+            raise RecordError(
+                "not a row of image, width, height",
+                code="KP-SIZES",
+                place=f"{path}: row {number}",
+                expected="e.g. 000000000785.jpg,640,425",
+                got=",".join(row)[:80],
+            )
+        sizes[row[0].strip().replace("\\", "/")] = (int(row[1]), int(row[2]))
+    return sizes
+
+
+def with_sizes(dataset: Dataset, sizes: Mapping[str, Size], collector: Collector) -> Dataset:
+    """The dataset with the sizes its labels lack; sizes that the labels have are never changed."""
+    images = dataset.images
+    unknown = np.flatnonzero((images.width < 0) | (images.height < 0))
+    if not len(unknown):
+        return dataset
+    by_name = _unique_names(sizes)
+    width, height = images.width.copy(), images.height.copy()
+    missing: list[str] = []
+    for row in unknown.tolist():
+        path = str(images.path[row])
+        key = path if path in sizes else by_name.get(PurePosixPath(path).name, "")
+        if key:
+            width[row], height[row] = sizes[key]
+        else:
+            missing.append(path)
+    collector.issue(
+        "KP-SIZE-UNKNOWN",
+        "images whose size is unknown; left out of the output",
+        count=len(missing),
+        places=missing[:5],
+        severity="note",
+        help="give --images DIR or --image-sizes FILE.csv",
+    )
+    if len(missing) == len(unknown):
+        return dataset
+    from dataclasses import replace
+
+    return dataset.replace(images=replace(images, width=width, height=height))
+
+
+def _unique_names(sizes: Mapping[str, Size]) -> dict[str, str]:
+    """Base name -> path, for names that stand for one file only."""
+    found: dict[str, str] = {}
+    twice: set[str] = set()
+    for path in sizes:
+        name = PurePosixPath(path).name
+        if name in found:
+            twice.add(name)
+        found[name] = path
+    return {name: path for name, path in found.items() if name not in twice}
+
+
+def place_images(
+    dataset: Dataset, root: Path, targets: list[str], folder: Path, final: Path, *, link: bool, collector: Collector
+) -> int:
+    """Copy or link the images into an output folder; returns how many.
+
+    root     where the images are       targets  path of each image inside the output
+    folder   the output being written   final    where it will stand (links are made relative to it)
+
+    A missing image is reported, not fatal: the labels are worth having without it.
+    """
+    by_name = _unique_names(dict.fromkeys(_image_files(root), (0, 0)))
+    done = 0
+    for path, target in zip(dataset.images.path.tolist(), targets, strict=True):
+        place = f"image {path}"
+        source = resolve_inside(root, path, place=place)
+        if not source.is_file() and PurePosixPath(path).name in by_name:
+            source = root / by_name[PurePosixPath(path).name]
+        if not source.is_file():
+            collector.issue(
+                "KP-IMAGE-MISSING", "images that are not there; labels are written without them", place=place
+            )
+            continue
+        out = folder / target
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if link:
+            at = (final / target).parent.resolve()
+            out.symlink_to(os.path.relpath(source.resolve(), at))
+        else:
+            shutil.copyfile(source, out)
+        done += 1
+    return done
+
+
+def image_folder(given: Path | None, dataset: Dataset) -> Path:
+    """Where the images are: as given, or where the reader found them; UsageError where nobody knows."""
+    if given is not None:
+        return given
+    if dataset.image_root is not None:
+        return Path(dataset.image_root)
+    raise UsageError(
+        "where the images are is not known",
+        code="KP-IMAGES-WHERE",
+        help="say so with --images DIR",
+    )

@@ -1,0 +1,160 @@
+"""Reading and writing one dataset: the Python face of the formats."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from kpkit.core import catalog
+from kpkit.core.dataset import Dataset
+from kpkit.core.report import Collector, Report
+from kpkit.core.skeleton import Skeleton
+from kpkit.errors import FormatError, UsageError
+from kpkit.formats.base import Format, ReadOptions, WriteOptions
+from kpkit.guard import publish, sync_file
+from kpkit.pipelines.find import detect, get_format, hint_other_format
+from kpkit.pipelines.images import ImageSizes
+
+
+def read(
+    path: str | Path,
+    format: str | None = None,
+    *,
+    skeleton: str | Skeleton | None = None,
+    images: str | Path | None = None,
+    image_sizes: str | Path | None = None,
+    image_list: str | Path | None = None,
+    layout: str | Path | None = None,
+    low_memory: bool = False,
+    collector: Collector | None = None,
+) -> Dataset:
+    """Read labels into the canonical schema.
+
+    path         file or folder                  format       name of the format; None: told by the content
+    skeleton     joints of labels that do not name theirs
+    images       folder whose image headers give sizes that the labels lack      image_sizes  CSV that gives them
+    image_list   image names, one a line, for labels without names               layout       TOML for a team's own file
+    low_memory   prefer little memory to speed
+    collector    gathers what was noticed; with mode "collect" errors are findings
+
+    Raises InputError, FormatError or RecordError with the file, the record and the field.
+    """
+    place = Path(path)
+    found = get_format(format) if format else (get_format("six2") if layout else detect(place)[0])
+    options = ReadOptions(
+        skeleton=catalog.skeleton(skeleton) if isinstance(skeleton, str) else skeleton,
+        image_list=Path(image_list) if image_list else None,
+        layout=Path(layout) if layout else None,
+        sizes=ImageSizes(Path(images) if images else None, Path(image_sizes) if image_sizes else None),
+        low_memory=low_memory,
+    )
+    return read_with(found, place, options, collector or Collector())
+
+
+def read_with(source: Format, path: Path, options: ReadOptions, collector: Collector) -> Dataset:
+    """Read with a known format; a file of another format is called by its name in the error's help."""
+    import gc
+
+    # Bulk decoding makes millions of objects that die young or live to the end: the cyclic collector only walks them.
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        return source.read(path, options, collector)
+    except FormatError as error:
+        hint_other_format(error, source, path)
+        raise
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def write(
+    dataset: Dataset,
+    path: str | Path,
+    format: str | None = None,
+    *,
+    force: bool = False,
+    layout: str | Path | None = None,
+) -> Report:
+    """Write a dataset; the output appears whole or not at all.
+
+    path    output file or folder          format  name of the format; None: by the ending of `path`
+    force   replace what is there          layout  TOML for a team's own file
+
+    Returns the Report, which names whatever the format could not hold. Raises OutputError.
+    """
+    final = Path(path)
+    target = get_format(format) if format else _by_ending(final)
+    collector = Collector()
+    options = WriteOptions(final=final, layout=Path(layout) if layout else None)
+    check_skeleton(target, dataset.skeleton)
+    with publish(final, force=force, directory=target.kind == "folder") as temporary:
+        target.write(dataset, temporary, options, collector)
+    return Report(
+        command="write",
+        output=str(final),
+        target={"format": target.name, "skeleton": dataset.skeleton.name},
+        counts=dataset.counts(),
+        losses=target.losses(dataset, final),
+        issues=collector.issues,
+        files=file_sizes(final),
+    )
+
+
+def write_into(target: Format, dataset: Dataset, folder: Path, options: WriteOptions, collector: Collector) -> None:
+    """Write into an output folder that is being published, at the format's usual place in it."""
+    inner = folder / target.default_output
+    if target.kind == "folder":
+        inner.mkdir(parents=True, exist_ok=True)
+        target.write(dataset, inner, options, collector)
+        return
+    inner.parent.mkdir(parents=True, exist_ok=True)
+    target.write(dataset, inner, options, collector)
+    sync_file(inner)
+
+
+def check_skeleton(target: Format, skeleton: Skeleton) -> None:
+    """Raise UsageError where the format has other joints than these."""
+    allowed = target.keeps.skeletons
+    if allowed is None or any(catalog.skeleton(name).same_joints(skeleton) for name in allowed):
+        return
+    raise UsageError(
+        f"{target.name} cannot hold the skeleton '{skeleton.name}'",
+        code="KP-SKELETON-TARGET",
+        expected=" or ".join(allowed),
+        got=f"{skeleton.name} ({len(skeleton)} joints)",
+        help=f"leave --keep-skeleton out, or say --skeleton {allowed[0]}",
+    )
+
+
+def file_sizes(path: Path) -> dict[str, int]:
+    """Bytes of a written file; of a folder, of the files at its first two levels and the sum of the rest."""
+    if path.is_file():
+        return {path.name: path.stat().st_size}
+    sizes: dict[str, int] = {}
+    rest = rest_count = 0
+    for file in sorted(path.rglob("*")):
+        if not file.is_file():
+            continue
+        if len(sizes) < 12 and len(file.relative_to(path).parts) <= 2:
+            sizes[file.relative_to(path).as_posix()] = file.stat().st_size
+        else:
+            rest, rest_count = rest + file.stat().st_size, rest_count + 1
+    if rest_count:
+        sizes[f"{rest_count} more files"] = rest
+    return sizes
+
+
+def _by_ending(path: Path) -> Format:
+    known: dict[str, Any] = {".kpk": "native", ".mat": "mpii", ".csv": "six2"}
+    if path.name.endswith(".six2.json"):
+        return get_format("six2")
+    if path.suffix in known:
+        return get_format(known[path.suffix])
+    raise UsageError(
+        "the format is not clear from the file's name",
+        code="KP-FORMAT-NAME",
+        place=str(path),
+        expected=", ".join(sorted(known)) + " or .six2.json",
+        help="name it: kpkit.write(dataset, path, format='coco')",
+    )

@@ -1,0 +1,149 @@
+"""Several datasets of one skeleton as one: ids that collide are given anew, and that is reported."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kpkit.core.dataset import INSTANCE_COLUMNS, Dataset, ImageTable
+from kpkit.core.report import Collector
+from kpkit.core.table import Column, as_column, as_ids
+from kpkit.errors import UsageError
+
+
+def merge(datasets: list[Dataset], names: list[str], collector: Collector) -> Dataset:
+    """One dataset of all; images of the same path and size are one image.
+
+    names  of the inputs, for messages
+
+    Raises UsageError where the skeletons differ.
+    """
+    if len(datasets) == 1:
+        return datasets[0]
+    first = datasets[0]
+    for other, name in zip(datasets[1:], names[1:], strict=True):
+        if not other.skeleton.same_joints(first.skeleton):
+            raise UsageError(
+                "the inputs have different skeletons",
+                code="KP-MERGE-SKELETON",
+                place=name,
+                expected=f"{first.skeleton.name} as in {names[0]}",
+                got=other.skeleton.name,
+                help="convert them one by one with --skeleton first",
+            )
+    images, row_of, offsets = _merge_images(datasets, names, collector)
+    columns: dict[str, Any] = {
+        name: _concat([getattr(dataset, name) for dataset in datasets]) for name in INSTANCE_COLUMNS
+    }
+    columns["image_index"] = np.concatenate(
+        [row_of[start + dataset.image_index] for start, dataset in zip(offsets, datasets, strict=True)]
+    ).astype(np.int64)
+    columns["instance_id"] = _unique_ids(columns["instance_id"], "persons", "KP-MERGE-PERSON-ID", collector)
+    merged = replace(
+        first,
+        images=images,
+        **columns,
+        extras=_merge_extras([dataset.extras for dataset in datasets], [len(dataset) for dataset in datasets]),
+        meta=_merge_meta(datasets, collector),
+        source=_merge_sources(datasets, row_of, len(images), collector),
+        provenance=(*first.provenance, {"step": "merge", "inputs": len(datasets)}),
+    )
+    return merged
+
+
+def _merge_images(
+    datasets: list[Dataset], names: list[str], collector: Collector
+) -> tuple[ImageTable, NDArray[np.int64], list[int]]:
+    """The merged table, the merged row of every input row (inputs one after the other), and where inputs start."""
+    offsets = np.cumsum([0, *[len(dataset.images) for dataset in datasets]]).tolist()
+    seen: dict[tuple[str, int, int], int] = {}
+    row_of = np.zeros(offsets[-1], np.int64)
+    keep: list[int] = []
+    at = 0
+    for number, dataset in enumerate(datasets):
+        table = dataset.images
+        for path, width, height in zip(table.path.tolist(), table.width.tolist(), table.height.tolist(), strict=True):
+            key = (path, width, height) if path else (f"\0{number}-{at}", width, height)
+            if key in seen and keep[seen[key]] < offsets[number]:
+                collector.note(
+                    "KP-MERGE-IMAGE", "images that stand in several inputs; one each in the output", place=path
+                )
+            if key not in seen:
+                seen[key] = len(keep)
+                keep.append(at)
+            row_of[at] = seen[key]
+            at += 1
+    table = _concat_images([dataset.images for dataset in datasets]).take(np.array(keep, np.int64))
+    ids = _unique_ids(table.id, "images", "KP-MERGE-IMAGE-ID", collector)
+    return replace(table, id=ids), row_of, offsets[:-1]
+
+
+def _concat_images(tables: list[ImageTable]) -> ImageTable:
+    sizes = [len(table) for table in tables]
+    return ImageTable(
+        **{
+            name: _concat([getattr(table, name) for table in tables])
+            for name in ("id", "path", "width", "height", "split")
+        },
+        extras=_merge_extras([table.extras for table in tables], sizes),
+    )
+
+
+def _concat(columns: list[Column]) -> Column:
+    if any(column.dtype == object for column in columns):
+        return as_column([value for column in columns for value in column.tolist()])
+    return np.concatenate(columns)
+
+
+def _merge_extras(extras: list[Any], sizes: list[int]) -> dict[str, Column]:
+    names = dict.fromkeys(name for one in extras for name in one)
+    return {
+        name: as_column(
+            [
+                value
+                for one, n in zip(extras, sizes, strict=True)
+                for value in (one[name] if name in one else [None] * n)
+            ]
+        )
+        for name in names
+    }
+
+
+def _unique_ids(ids: Column, what: str, code: str, collector: Collector) -> Column:
+    """The ids, the later of two equal ones replaced by the next free integer."""
+    values = ids.tolist()
+    if len(set(values)) == len(values):
+        return ids
+    taken = set(values)
+    free = max((value for value in taken if isinstance(value, int)), default=0)
+    seen: set[Any] = set()
+    changed = 0
+    for i, value in enumerate(values):
+        if value in seen:
+            free += 1
+            values[i] = free
+            changed += 1
+        seen.add(values[i])
+    collector.issue(
+        code, f"{what} whose id stands in several inputs; the later ones got new ids", count=changed, severity="note"
+    )
+    return as_ids(values)
+
+
+def _merge_meta(datasets: list[Dataset], collector: Collector) -> dict[str, Any]:
+    meta: dict[str, Any] = {}
+    for dataset in datasets:
+        for name, value in dataset.meta.items():
+            if meta.setdefault(name, value) != value:
+                collector.issue("KP-MERGE-META", f"'{name}' differs between the inputs; the first is kept")
+    return meta
+
+
+def _merge_sources(datasets: list[Dataset], row_of: NDArray[np.int64], m: int, collector: Collector) -> Any:
+    """The inputs' raw rows as one source, where all of them kept theirs."""
+    from kpkit.formats.jsonmerge import merge_sources
+
+    return merge_sources([dataset.source for dataset in datasets], row_of, m, collector)
