@@ -190,11 +190,11 @@ def _draw_id(image: Image, text: str, points: Array, box: Array, width: float) -
     else:
         return
     scale = float(np.clip(0.20 + 0.06 * width, 0.32, 0.8))
-    wide, tall, base = text_size(text, scale)
-    x = float(np.clip(corner[0], 0, max(image.shape[1] - wide - 6, 0)))
-    y = float(np.clip(corner[1], tall + base + 3, image.shape[0] - 1))
-    cv2.rectangle(image, (int(x), int(y) - tall - base - 2), (int(x) + wide + 6, int(y)), DARK, -1)
-    write(image, text, x + 3, y - base + 1, scale, PAPER)
+    wide, tall, _ = text_size(text, scale)
+    x = int(np.clip(corner[0], 0, max(image.shape[1] - wide - 6, 0)))
+    bottom = int(np.clip(corner[1] - 1, tall + 6, image.shape[0] - 1))
+    cv2.rectangle(image, (x, bottom - tall - 6), (x + wide + 6, bottom), DARK, -1)
+    write(image, text, x + 3, bottom - 3, scale, PAPER)
 
 
 _MARGIN, _GAP, _CAPTION, _LINE = 16, 12, 22, 26
@@ -227,7 +227,7 @@ def contact_sheet(
     columns = min(columns or _columns(len(tiles), wide, tall + _CAPTION), max(len(tiles), 1))
     rows = math.ceil(len(tiles) / columns)
     width = 2 * _MARGIN + columns * wide + (columns - 1) * _GAP
-    strip = _legend_strip(width) if legend else np.empty((0, width, 3), dtype=np.uint8)
+    strip = legend_strip(width) if legend else np.empty((0, width, 3), dtype=np.uint8)
     top = _MARGIN + (32 if title else 0)
     height = top + rows * (tall + _CAPTION + _GAP) + max(_MARGIN - _GAP, 0) + len(strip)
     sheet = np.full((height, width, 3), PAPER, dtype=np.uint8)
@@ -262,10 +262,14 @@ def _columns(count: int, wide: int, tall: int) -> int:
     return max(1, round(math.sqrt(max(count, 1) * 1.5 * tall / wide)))
 
 
-def _legend_strip(width: int) -> Image:
-    """The key to hues and marks, on as many lines as the width needs."""
+def legend_strip(width: int, marks: bool = True) -> Image:
+    """The key to the hues of the sides and, with `marks`, to the marks of joints, on as many lines as the width needs.
+
+    returns  Hxwidthx3  uint8  BGR
+    """
     items = [("left", "left"), ("right", "right"), ("centre", "centre")]
-    items += [("visible", "visible"), ("occluded", "occluded"), ("truncated", "cut off by the frame")]
+    if marks:
+        items += [("visible", "visible"), ("occluded", "occluded"), ("truncated", "cut off by the frame")]
     places, x, line = [], _MARGIN, 0
     for kind, label in items:
         room = 34 + text_size(label, _CAPTION_SCALE)[0] + 20

@@ -17,7 +17,7 @@ Image = npt.NDArray[np.uint8]
 Colour = tuple[int, int, int]
 
 # BGR. Blue, vermilion and yellow stay apart under every common colour blindness (after Okabe and Ito), also in grey.
-SIDE_COLOURS: dict[str, Colour] = {"left": (240, 150, 30), "right": (20, 90, 235), "centre": (40, 225, 255)}
+SIDE_COLOURS: dict[str, Colour] = {"left": (250, 168, 40), "right": (16, 72, 222), "centre": (40, 225, 255)}
 DARK: Colour = (30, 26, 24)
 PAPER: Colour = (250, 249, 248)
 PANEL: Colour = (236, 233, 230)

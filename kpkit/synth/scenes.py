@@ -114,7 +114,7 @@ def _stage(rng: Rng, width: int, height: int) -> tuple[_Stage, float]:
 def _place(rng: Rng, stage: _Stage, scale: float, taken: list[tuple[float, float]]) -> float:
     """A place along the image's width: mostly free, about one in five across the frame's edge."""
     half = 0.26 * scale
-    cut = rng.uniform() < 0.16
+    cut = rng.uniform() < 0.19
     best, room = 0.5 * stage.width, -np.inf
     for _ in range(8):
         if cut:
