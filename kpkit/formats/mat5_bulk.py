@@ -1,0 +1,123 @@
+"""Many small arrays of a MATLAB 5 variable decoded at once: the numbers inside struct arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kpkit.errors import FormatError
+from kpkit.formats.mat5 import CHAR, FIRST_NUMBER, LAST_NUMBER, MATRIX, NUMBERS, Fields, Offsets, Variable, damaged
+
+NUMBER, TEXT, EMPTY, OTHER, ABSENT = range(5)
+
+_WINDOW = 64  # tag, flags, dimensions, empty name and one double: the most that a scalar takes
+_BLOCK = 1 << 16
+_STEPS = 512
+_COMPLEX = 0x800
+_STORED = {**NUMBERS, 16: "u1"}  # 16: one byte of UTF-8
+
+Kinds = NDArray[np.uint8]
+
+
+class Scalars:
+    """Decodes arrays of one element.
+
+    `decode(at)` gives values [n] float64 and kinds [n] uint8: NUMBER with its value, TEXT (one character, its code as
+    value), EMPTY, OTHER (anything else), ABSENT where the offset is -1; the value is NaN for the last three.
+    """
+
+    def __init__(self, variable: Variable) -> None:
+        self.variable = variable
+        self._bytes = np.frombuffer(variable.data + bytes(_WINDOW), np.uint8)
+
+    def decode(self, at: Offsets) -> tuple[NDArray[np.float64], Kinds]:
+        """See the class. `at` [n] int64 are offsets that `Variable.offsets` or `walk` has checked."""
+        values = np.full(len(at), np.nan)
+        kinds = np.full(len(at), ABSENT, np.uint8)
+        known = np.flatnonzero(at >= 0)
+        for first in range(0, len(known), _BLOCK):
+            rows = known[first : first + _BLOCK]
+            self._block(at[rows], rows, values, kinds)
+        return values, kinds
+
+    def walk(self, views: Sequence[Fields]) -> list[Offsets]:
+        """For each struct array, where its values begin: [structs, fields] int64.
+
+        All views advance together, one value a step, which makes the steps few and long.
+        """
+        counts = np.array([view.length * len(view.names) for view in views], np.int64)
+        ends = np.array([view.end for view in views], np.int64)
+        at = np.array([view.start for view in views], np.int64)
+        short = np.flatnonzero(counts <= _STEPS)
+        table = np.full((int(counts[short].max(initial=0)), len(views)), -1, np.int64)
+        for step in range(len(table)):
+            active = short[counts[short] > step]
+            table[step, active] = at[active]
+            at[active] = self._next(at[active], ends[active])
+        out = []
+        for row, view in enumerate(views):
+            count = int(counts[row])
+            if count <= _STEPS:
+                found = table[:count, row]
+            else:
+                found = np.array(self.variable.offsets(view.start, view.end, count), np.int64)
+            out.append(found.reshape(view.length, len(view.names)))
+        return out
+
+    def _next(self, at: Offsets, ends: Offsets) -> Offsets:
+        if (at + 8 > ends).any():
+            raise damaged("an element begins behind the end of what holds it")
+        tag = self._words(at, 2)
+        if (tag[:, 0] != MATRIX).any():
+            raise damaged("an array was expected inside a struct or cell")
+        after = at + 8 + (tag[:, 1].astype(np.int64) + 7 & ~7)
+        if (after > ends).any():
+            raise damaged("an element is longer than what holds it")
+        return after
+
+    def _words(self, at: Offsets, count: int) -> NDArray[np.uint32]:
+        window = self._bytes[at[:, None] + np.arange(4 * count)]
+        words: NDArray[np.uint32] = window.view(f"{self.variable.order}u4")
+        return words
+
+    def _block(self, at: Offsets, rows: Offsets, values: NDArray[np.float64], kinds: Kinds) -> None:
+        window = self._bytes[at[:, None] + np.arange(_WINDOW)]
+        words = window.view(f"{self.variable.order}u4")
+        # The usual shape: two dimensions, no name (see Variable.matrix); MATRIX itself was checked on the way.
+        usual = (words[:, 2] == 6) & (words[:, 3] == 8) & (words[:, 6] == 5) & (words[:, 7] == 8)
+        usual &= (words[:, 10] == 1) & (words[:, 11] == 0) & (words[:, 1] >= 40)
+        kinds[rows] = OTHER
+        kinds[rows[usual & ((words[:, 8] == 0) | (words[:, 9] == 0))]] = EMPTY
+        sort = words[:, 4] & 0xFF
+        real = (words[:, 4] & _COMPLEX == 0) & (sort >= FIRST_NUMBER) & (sort <= LAST_NUMBER)
+        single = usual & (words[:, 8] == 1) & (words[:, 9] == 1) & (real | (sort == CHAR))
+        short = words[:, 12] >> 16 != 0
+        for is_short, start in ((True, 52), (False, 56)):
+            tag = words[:, 12]
+            stored, size = (tag & 0xFFFF, tag >> 16) if is_short else (tag, words[:, 13])
+            room = single & (short == is_short) & (words[:, 1] >= start - 4)
+            for code, name in _STORED.items():
+                width = int(name[1])
+                picked = np.flatnonzero(room & (stored == code) & (size == width))
+                if len(picked) and (width <= 4 or not is_short):
+                    raw = np.ascontiguousarray(window[picked, start : start + width])
+                    values[rows[picked]] = raw.view(self.variable.order + name)[:, 0]
+                    kinds[rows[picked]] = np.where(sort[picked] == CHAR, TEXT, NUMBER)
+        self._rest(rows[~usual], at[~usual], values, kinds)
+
+    def _rest(self, rows: Offsets, odd: Offsets, values: NDArray[np.float64], kinds: Kinds) -> None:
+        """Rare shapes one by one: arrays without any bytes, with a name, or of more than two dimensions."""
+        end = len(self.variable.data)
+        for row, one in zip(rows.tolist(), odd.tolist(), strict=True):
+            try:
+                value = self.variable.value(one, end)
+            except FormatError:
+                continue
+            if value is None:
+                kinds[row] = EMPTY
+            elif isinstance(value, str) and len(value) == 1:
+                values[row], kinds[row] = ord(value), TEXT
+            elif isinstance(value, int | float):
+                values[row], kinds[row] = value, NUMBER
