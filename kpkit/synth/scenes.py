@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from kpkit.errors import UsageError
 from kpkit.synth.backdrop import paint_backdrop
 from kpkit.synth.body import JOINT, JOINT_NAMES, Camera, facing_of, pose_body
 from kpkit.synth.figure import OWNS, SEAT, Figure, dress
@@ -25,6 +26,7 @@ Rng = np.random.Generator
 
 MAX_PERSONS = 5
 _PROP_OWNER = 255
+_LEAST_FRAME = 32
 # A shoulder or hip this far behind the trunk's axis (in standing heights) is hidden where the trunk is seen.
 _BEHIND_TRUNK = 0.045
 _BEHIND_HIPS = 0.030
@@ -245,7 +247,15 @@ def make_scene(seed: int, index: int, width: int = 640, height: int = 480) -> Sc
     seed           which series of scenes
     index          which scene of the series
     width, height  pixels; people grow with the height
+
+    Raises UsageError for a negative seed or index and for a frame smaller than 32 pixels.
     """
+    if seed < 0 or index < 0:
+        raise UsageError("a scene's seed and index count from 0", got=f"seed {seed}, index {index}")
+    if min(width, height) < _LEAST_FRAME:
+        raise UsageError(
+            "the frame is too small for a scene", expected=f"at least {_LEAST_FRAME} pixels", got=f"{width}x{height}"
+        )
     rng = _random(seed, index)
     stage, tallest = _stage(rng, width, height)
     image = paint_backdrop(rng, width, height, int(stage.horizon) - int(0.02 * height))

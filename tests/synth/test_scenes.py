@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from kpkit.errors import UsageError
 from kpkit.synth.body import JOINT_NAMES
 from kpkit.synth.scenes import MAX_PERSONS, Scene, ScenePerson, make_scene
 
@@ -46,7 +47,7 @@ def test_other_seeds_and_other_indices_make_other_scenes() -> None:
     assert len(images) == 4
 
 
-@pytest.mark.parametrize(("width", "height"), [(640, 480), (320, 240), (201, 333), (64, 48)])
+@pytest.mark.parametrize(("width", "height"), [(640, 480), (320, 240), (201, 333), (64, 48), (32, 32)])
 def test_a_scene_has_the_size_asked_for(width: int, height: int) -> None:
     scene = make_scene(1, 2, width, height)
     assert scene.image.shape == (height, width, 3)
@@ -184,3 +185,16 @@ def test_the_picture_shows_the_person_where_the_mask_says() -> None:
     box = scene.image[rows.min() : rows.max(), columns.min() : columns.max()]
     outside = ~person.mask[rows.min() : rows.max(), columns.min() : columns.max()]
     assert np.abs(inner - box[outside].astype(float).mean(axis=0)).max() > 10
+
+
+@pytest.mark.parametrize(("seed", "index", "width", "height"), [(-1, 0, 64, 48), (0, -1, 64, 48), (0, 0, 31, 48)])
+def test_a_scene_that_cannot_be_is_refused(seed: int, index: int, width: int, height: int) -> None:
+    with pytest.raises(UsageError):
+        make_scene(seed, index, width, height)
+
+
+def test_a_hundred_small_scenes_need_no_luck() -> None:
+    for index in range(100):
+        for person in make_scene(2, index, 96, 64).persons:
+            assert np.isfinite(person.xy).all()
+            assert (person.body_box[2:] > 0).all()
