@@ -84,12 +84,12 @@ Layout = Annotated[
     typer.Option("--layout", metavar="FILE.toml", help="Describes a team's own CSV or JSON.", rich_help_panel=OUTPUT),
 ]
 Bbox = Annotated[
-    Literal["auto", "annotated", "keypoints", "none"],
+    Literal["auto", "annotated", "keypoints", "none"] | None,
     typer.Option(
         "--bbox",
         metavar="RULE",
-        help="Person boxes: annotated, keypoints (the padded hull of the labelled joints), none, "
-        "or auto (annotated where there is one, else keypoints).",
+        help="Person boxes: annotated, keypoints (the padded hull of the labelled joints), none, or auto (annotated "
+        "where there is one, else keypoints). Left out: auto, unless the labels stay in their format.",
         rich_help_panel=BOXES,
     ),
 ]
@@ -135,7 +135,7 @@ def convert(
     image_list: ImageList = None,
     copy_images: CopyImages = False,
     link_images: LinkImages = False,
-    bbox: Bbox = "auto",
+    bbox: Bbox = None,
     bbox_pad: BboxPad = 0.25,
     layout: Layout = None,
     strict: Strict = False,

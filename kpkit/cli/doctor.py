@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import platform
 import re
-import shutil
 import sys
-from importlib import import_module, metadata
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +62,9 @@ def examine() -> dict[str, Any]:
 
 
 def _system() -> dict[str, Any]:
+    import platform
+    import shutil
+
     import kpkit
 
     affinity = getattr(os, "sched_getaffinity", None)
@@ -80,6 +81,8 @@ def _system() -> dict[str, Any]:
 
 def _requirements() -> tuple[list[str], dict[str, list[str]]]:
     """Names of the required packages, and of those each extra adds; empty where kpkit runs without being installed."""
+    from importlib import metadata
+
     libraries: list[str] = []
     extras: dict[str, list[str]] = {}
     try:
@@ -110,6 +113,8 @@ def _library(name: str) -> dict[str, str]:
 
 
 def _version(name: str) -> str:
+    from importlib import metadata
+
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

@@ -45,10 +45,10 @@ class Console:
         _print(sys.stdout, *parts)
 
     def table(self, headers: Sequence[str], rows: Sequence[Sequence[Part]], *, right: Sequence[int] = ()) -> None:
-        """A table without rules; the columns in `right` are aligned to the right."""
+        """A table without rules; the columns in `right` are aligned to the right. Empty headers are not shown."""
         from rich.table import Table
 
-        table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
+        table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold", show_header=any(headers))
         for index, header in enumerate(headers):
             table.add_column(header, justify="right" if index in right else "left", overflow="fold")
         for row in rows:

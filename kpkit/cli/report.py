@@ -23,6 +23,8 @@ def print_report(console: Console, report: Report) -> None:
     if not console.quiet:
         if report.lossless:
             console.line(("Nothing is lost.", "bold green"))
+        if report.issues:
+            console.line()
         print_issues(console, report.issues)
 
 
@@ -61,8 +63,7 @@ def _header(console: Console, report: Report) -> None:
         (f" {plural(persons, 'person')} in {plural(images, 'image')}", "bold"),
         (f" in {report.seconds:.2f} s" if report.seconds else "", "dim"),
     )
-    rows = [(f"  {label}", value) for label, value in _facts(report) if value]
-    console.table(("", ""), rows) if rows else None
+    console.table(("", ""), [(f"  {label}", value) for label, value in _facts(report) if value])
     console.line()
 
 
@@ -101,3 +102,4 @@ def _visibility(console: Console, counts: dict[str, int]) -> None:
     known = [f"{counts[flag]:,} {flag}" for flag in FLAGS if flag in counts]
     if known:
         console.line(("Joints: ", "bold"), ", ".join(known))
+        console.line()

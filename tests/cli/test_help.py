@@ -10,7 +10,19 @@ import pytest
 import kpkit as package
 
 COMMANDS = ("convert", "info", "formats", "skeletons", "mappings", "demo", "doctor")
-HEAVY = ("numpy", "scipy", "cv2", "msgspec", "pyarrow", "pandas", "h5py", "pycocotools", "rich.progress", "tomllib")
+HEAVY = (
+    "numpy",
+    "scipy",
+    "cv2",
+    "msgspec",
+    "pyarrow",
+    "pandas",
+    "h5py",
+    "pycocotools",
+    "rich.progress",
+    "tomllib",
+    "importlib.metadata",
+)
 
 
 def test_version_is_the_packages(kpkit):
