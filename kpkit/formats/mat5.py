@@ -31,6 +31,8 @@ FIRST_NUMBER, LAST_NUMBER = 6, 15
 NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 TEXTS = {1: "latin-1", 2: "latin-1", 4: "utf-16", 16: "utf-8", 17: "utf-16", 18: "utf-32"}
 
+_SHORT_INT32 = 4 << 16 | 5  # the tag of four bytes of int32, kept in the tag's own second half
+
 Offsets = NDArray[np.int64]
 
 
@@ -66,7 +68,8 @@ class Variable:
         self.order = order
         self._pair = struct.Struct(f"{order}II")
         self._head = struct.Struct(f"{order}12I")
-        self._names: dict[bytes, tuple[str, ...]] = {}
+        self._four = struct.Struct(f"{order}4I")
+        self._names: dict[tuple[int, bytes], tuple[str, ...]] = {}
 
     def root(self) -> Matrix:
         """The variable itself."""
@@ -100,21 +103,26 @@ class Variable:
 
     def fields(self, matrix: Matrix) -> Fields:
         """The view of a struct array."""
-        _, at, size, following = self.element(matrix.body, matrix.end)
-        if size != 4:
-            raise damaged("the length of field names is not one number")
-        width = self._pair.unpack_from(self.data[at : at + 4] + bytes(4))[0]
-        _, at, size, start = self.element(following, matrix.end)
-        raw = self.data[at : at + size]
-        names = self._names.get(raw)
+        at, end = matrix.body, matrix.end
+        tag, width, kind, size = self._four.unpack_from(self.data, at) if at + 16 <= end else (0, 0, 0, 0)
+        if tag == _SHORT_INT32 and kind == 1 and at + 16 + size <= end:
+            start, following = at + 16, at + 16 + (size + 7 & ~7)
+        else:
+            _, at, size, following = self.element(at, end)
+            if size != 4:
+                raise damaged("the length of field names is not one number")
+            width = self._pair.unpack_from(self.data[at : at + 4] + bytes(4))[0]
+            _, start, size, following = self.element(following, end)
+        raw = self.data[start : start + size]
+        names = self._names.get((width, raw))
         if names is None:
             if width == 0 or size % width:
                 raise damaged("the field names do not fill their block")
             cut = (raw[i : i + width].partition(b"\0")[0] for i in range(0, size, width))
-            names = self._names[raw] = tuple(name.decode("latin-1") for name in cut)
-        if matrix.length * len(names) * 8 > matrix.end - start:
+            names = self._names[width, raw] = tuple(name.decode("latin-1") for name in cut)
+        if matrix.length * len(names) * 8 > end - following:
             raise damaged("a struct claims more elements than its bytes can hold")
-        return Fields(names, matrix.length, start, matrix.end)
+        return Fields(names, matrix.length, following, end)
 
     def offsets(self, start: int, end: int, count: int) -> list[int]:
         """Where each of `count` consecutive arrays begins."""

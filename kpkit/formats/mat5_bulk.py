@@ -33,7 +33,7 @@ class Scalars:
         self._bytes = np.frombuffer(variable.data + bytes(_WINDOW), np.uint8)
 
     def decode(self, at: Offsets) -> tuple[NDArray[np.float64], Kinds]:
-        """See the class. `at` [n] int64 are offsets that `Variable.offsets` or `walk` has checked."""
+        """See the class. `at` [n] int64 are offsets that `Variable.offsets` or `columns` has checked."""
         values = np.full(len(at), np.nan)
         kinds = np.full(len(at), ABSENT, np.uint8)
         known = np.flatnonzero(at >= 0)
@@ -42,29 +42,41 @@ class Scalars:
             self._block(at[rows], rows, values, kinds)
         return values, kinds
 
-    def walk(self, views: Sequence[Fields]) -> list[Offsets]:
-        """For each struct array, where its values begin: [structs, fields] int64.
+    def columns(self, views: Sequence[Fields], names: Sequence[str]) -> Offsets:
+        """Where the values of the named fields begin, [S, len(names)], a row a struct of all views; -1: no field."""
+        flat, starts = self.walk(views)
+        of_names = {
+            view.names: [view.names.index(name) if name in view.names else -1 for name in names] for view in views
+        }
+        lengths = np.array([view.length for view in views], np.int64)
+        view = np.repeat(np.arange(len(views)), lengths)
+        within = np.arange(len(view)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        width = np.array([len(view.names) for view in views], np.int64)
+        column = np.array([of_names[view.names] for view in views], np.int64).reshape(-1, len(names))[view]
+        at = (starts[view] + within * width[view])[:, None] + column
+        found = np.full(at.shape, -1, np.int64)
+        found[column >= 0] = flat[at[column >= 0]]
+        return found
 
-        All views advance together, one value a step, which makes the steps few and long.
+    def walk(self, views: Sequence[Fields]) -> tuple[Offsets, Offsets]:
+        """Where the values of all views begin, one view after the other, and where each view begins in that list.
+
+        All views advance together, one value a step, which makes the steps few and long; huge ones go by themselves.
         """
         counts = np.array([view.length * len(view.names) for view in views], np.int64)
         ends = np.array([view.end for view in views], np.int64)
         at = np.array([view.start for view in views], np.int64)
         short = np.flatnonzero(counts <= _STEPS)
-        table = np.full((int(counts[short].max(initial=0)), len(views)), -1, np.int64)
-        for step in range(len(table)):
+        starts = np.cumsum(counts) - counts
+        flat = np.empty(int(counts.sum()), np.int64)
+        for step in range(int(counts[short].max(initial=0))):
             active = short[counts[short] > step]
-            table[step, active] = at[active]
+            flat[starts[active] + step] = at[active]
             at[active] = self._next(at[active], ends[active])
-        out = []
-        for row, view in enumerate(views):
-            count = int(counts[row])
-            if count <= _STEPS:
-                found = table[:count, row]
-            else:
-                found = np.array(self.variable.offsets(view.start, view.end, count), np.int64)
-            out.append(found.reshape(view.length, len(view.names)))
-        return out
+        for long in np.flatnonzero(counts > _STEPS).tolist():
+            view, count = views[long], int(counts[long])
+            flat[starts[long] : starts[long] + count] = self.variable.offsets(view.start, view.end, count)
+        return flat, starts
 
     def _next(self, at: Offsets, ends: Offsets) -> Offsets:
         if (at + 8 > ends).any():

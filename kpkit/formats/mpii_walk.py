@@ -16,7 +16,6 @@ Runs in a limited child process (`flatten`), or in-process on bytes (`walk`).
 
 from __future__ import annotations
 
-import gc
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +41,6 @@ _RELEASE = frozenset({"annolist", "img_train", "single_person", "act", "video_li
 
 def flatten(path: str) -> tuple[Columns, dict[str, Any]]:
     """Read a .mat file and walk it; see the module and `walk`. Errors name the file."""
-    # What a walk makes lives until its end: the cyclic collector would only look through it again and again.
-    gc.disable()
     content = read_bytes(Path(path))
     try:
         return walk(content)
@@ -171,13 +168,17 @@ class Walker:
         """All slots that are not empty, with their points and other fields."""
         at = np.full((len(self.slots), 7), -1, np.int64)
         views: list[tuple[int, int, Fields]] = []
+        positions: list[tuple[int, Fields]] = []
         others: list[tuple[int, str, int]] = []
         filled = np.zeros(len(self.slots), bool)
         for index, (row, slot, cells) in enumerate(self.slots):
             place = f"annolist({row + 1}).annorect({slot + 1})"
             at[index, :5] = [cells.get(name, -1) for name in PERSON_NUMBERS]
-            filled[index] = self._objpos(cells, at[index], place) | self._points(index, cells, views, place)
-            others.extend((index, name, cells[name]) for name in cells if name not in _PERSON)
+            filled[index] = self._objpos(index, cells, positions, place) | self._points(index, cells, views, place)
+            if len(cells) > len(_PERSON) or not cells.keys() <= _PERSON:
+                others.extend((index, name, cells[name]) for name in cells if name not in _PERSON)
+        rows = np.array([index for index, _ in positions], np.int64)
+        at[rows, 5:] = self.scalars.columns([view for _, view in positions], ("x", "y"))
         values, kinds = self._table(at)
         columns = self._others(others)
         filled |= (kinds < EMPTY).any(axis=1) | (kinds == OTHER).any(axis=1)
@@ -193,15 +194,18 @@ class Walker:
         columns |= {"person_values": values[filled], "person_kinds": kinds[filled]}
         return columns | self._point_table(views, number)
 
-    def _objpos(self, cells: Cells, at: NDArray[np.int64], place: str) -> bool:
+    def _objpos(self, index: int, cells: Cells, views: list[tuple[int, Fields]], place: str) -> bool:
+        """Note the view of a person's position: (slot index, view)."""
         if "objpos" not in cells:
             return False
-        inner = self._structs(cells["objpos"])
-        if inner is None or len(inner) > 1:
+        matrix = self.variable.matrix(cells["objpos"], self.end)
+        if matrix.length == 0:
+            return False
+        if matrix.kind != STRUCT or matrix.length != 1:
             self.faults.append([f"{place}.objpos", "objpos is no struct of x and y", "one struct or []", ""])
-        elif inner:
-            at[5:] = inner[0].get("x", -1), inner[0].get("y", -1)
-        return bool(inner)
+        else:
+            views.append((index, self.variable.fields(matrix)))
+        return True
 
     def _points(self, index: int, cells: Cells, views: list[tuple[int, int, Fields]], place: str) -> bool:
         """Note the views of a person's points: (slot index, position of the first, view)."""
@@ -232,22 +236,14 @@ class Walker:
         return matrix
 
     def _point_table(self, views: list[tuple[int, int, Fields]], number: NDArray[np.int64]) -> Columns:
-        at, person, position = [], [], []
-        for (index, first, view), offsets in zip(views, self.scalars.walk([view for _, _, view in views]), strict=True):
-            columns = [view.names.index(name) if name in view.names else -1 for name in POINT_FIELDS]
-            table = (
-                np.where(np.array(columns) >= 0, offsets[:, columns], -1)
-                if view.names
-                else np.full((view.length, 4), -1)
-            )
-            at.append(table)
-            person.append(np.full(view.length, number[index], np.int32))
-            position.append(np.arange(first, first + view.length, dtype=np.int32))
-        values, kinds = self._table(np.concatenate(at) if at else np.empty((0, 4), np.int64))
-        empty = np.empty(0, np.int32)
+        values, kinds = self._table(self.scalars.columns([view for _, _, view in views], POINT_FIELDS))
+        lengths = np.array([view.length for _, _, view in views], np.int64)
+        first = np.array([position for _, position, _ in views], np.int64)
+        person = number[np.array([index for index, _, _ in views], np.int64)]
+        within = np.arange(len(values)) - np.repeat(np.cumsum(lengths) - lengths - first, lengths)
         return {
-            "point_person": np.concatenate(person) if person else empty,
-            "point_index": np.concatenate(position) if position else empty,
+            "point_person": np.repeat(person, lengths).astype(np.int32),
+            "point_index": within.astype(np.int32),
             "point_values": values,
             "point_kinds": kinds,
         }
