@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kpkit.cli.command import reporting
@@ -45,14 +46,22 @@ def formats(console: Console) -> None:
         console.document({"formats": found})
         return
     rows: list[list[Part]] = [
-        [(one["name"], "bold cyan"), _names(one["aliases"]), one["title"] or (one["error"], "red"), one["package"]]
+        [
+            (one["name"], "bold cyan"),
+            ", ".join(one["aliases"]),
+            (one["error"], "red") if one["error"] else one["title"],
+            one["package"],
+        ]
         for one in found
     ]
-    console.table(("name", "also", "what", "from"), rows)
+    console.table(("format", "also", "what", "from"), rows)
     console.line()
-    for one in found:
-        if not one["error"]:
-            console.line((one["name"], "bold cyan"), " keeps ", one["summary"])
+    keeps: list[list[Part]] = [
+        [(f"{one['name']} {variant['suffix']}".rstrip(), "bold cyan"), variant["joints"], ", ".join(variant["words"])]
+        for one in found
+        for variant in one["variants"]
+    ]
+    console.table(("output", "joints", "keeps"), keeps)
 
 
 def _describe(name: str) -> dict[str, Any]:
@@ -65,36 +74,45 @@ def _describe(name: str) -> dict[str, Any]:
         "package": registry.distribution_of(registry.FORMATS, name),
         "title": "",
         "error": "",
+        "variants": [],
     }
     try:
         kind: type[Format] = registry.load(registry.FORMATS, name)
     except KpkitError as error:
         # One broken plug-in must not hide the others.
-        return described | {"error": str(error)}
-    keeps = kind.keeps
+        return described | {"error": error.message}
     return described | {
         "title": kind.title,
         "reads": True,
         "writes": True,
         "output": kind.kind,
         "suffixes": list(kind.suffixes),
-        "skeletons": list(keeps.skeletons) if keeps.skeletons is not None else None,
-        "visibility": sorted(keeps.visibility),
-        "decimals": keeps.decimals,
-        "keeps": [column for column in COLUMNS if getattr(keeps, column)],
-        "summary": _summary(keeps),
+        "variants": _variants(kind()),
     }
 
 
-def _summary(keeps: Keeps) -> str:
-    flags = "/".join(map(str, sorted(keeps.visibility)))
-    joints = "any skeleton" if keeps.skeletons is None else " or ".join(keeps.skeletons)
-    kept = [joints, f"visibility {flags}"]
+def _variants(format: Format) -> list[dict[str, Any]]:
+    """What is kept by each ending that an output may have; one entry where all are alike."""
+    by_suffix = {suffix: format.keeps_for(Path(f"labels{suffix}")) for suffix in format.suffixes}
+    if len(set(by_suffix.values())) < 2:
+        by_suffix = {"": next(iter(by_suffix.values()), format.keeps)}
+    return [
+        {
+            "suffix": suffix,
+            "skeletons": None if keeps.skeletons is None else list(keeps.skeletons),
+            "joints": "any" if keeps.skeletons is None else ", ".join(keeps.skeletons),
+            "visibility": sorted(keeps.visibility),
+            "decimals": keeps.decimals,
+            "decimals_of": "image size" if keeps.relative else "pixel",
+            "keeps": [column for column in COLUMNS if getattr(keeps, column)],
+            "words": _words(keeps),
+        }
+        for suffix, keeps in by_suffix.items()
+    ]
+
+
+def _words(keeps: Keeps) -> list[str]:
+    kept = ["visibility " + "/".join(map(str, sorted(keeps.visibility)))]
     if keeps.decimals is not None:
-        kept.append(f"{keeps.decimals} decimals of a {'share' if keeps.relative else 'pixel'}")
-    kept += [words for column, words in COLUMNS.items() if getattr(keeps, column)]
-    return ", ".join(kept)
-
-
-def _names(names: list[str]) -> str:
-    return ", ".join(names)
+        kept.append(f"{keeps.decimals} decimals of {'the image size' if keeps.relative else 'a pixel'}")
+    return kept + [words for column, words in COLUMNS.items() if getattr(keeps, column)]

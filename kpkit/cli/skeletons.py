@@ -81,11 +81,15 @@ def _list(console: Console, found: list[Skeleton]) -> None:
             str(len(one.flip_pairs)),
             str(len(one.edges)),
             "yes" if one.sigmas is not None else ("no", "yellow"),
-            one.description,
+            _first_sentence(one.description),
         ]
         for one in found
     ]
     console.table(("name", "joints", "pairs", "edges", "sigmas", "what"), rows, right=(1, 2, 3))
+
+
+def _first_sentence(text: str) -> str:
+    return text.partition(". ")[0].removesuffix(".")
 
 
 def _show(console: Console, skeleton: Skeleton) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
 
@@ -25,12 +26,18 @@ def test_formats_lists_every_registered_format_with_its_title(kpkit):
         assert registry.load(registry.FORMATS, name).title in ran.out
 
 
-def test_formats_says_what_is_kept_as_the_format_declares_it(kpkit):
+def test_formats_says_what_is_kept_as_each_format_declares_it(kpkit):
+    for one in kpkit("formats", "--json").json["formats"]:
+        found = registry.load(registry.FORMATS, one["name"])()
+        for variant in one["variants"]:
+            keeps = found.keeps_for(Path(f"x{variant['suffix'] or (found.suffixes or ('',))[0]}"))
+            assert ("bbox" in variant["keeps"]) == keeps.bbox
+            assert variant["visibility"] == sorted(keeps.visibility)
+
+
+def test_formats_tells_variants_apart_by_their_ending(kpkit):
     found = {one["name"]: one for one in kpkit("formats", "--json").json["formats"]}
-    for name, one in found.items():
-        keeps = registry.load(registry.FORMATS, name).keeps
-        assert ("bbox" in one["keeps"]) == keeps.bbox
-        assert one["visibility"] == sorted(keeps.visibility)
+    assert {variant["suffix"] for variant in found["mpii"]["variants"]} == {".json", ".mat"}
 
 
 def test_broken_plugin_does_not_hide_the_other_formats(kpkit, broken_plugin):
