@@ -29,7 +29,10 @@ AREA_SOURCES = ("unknown", "annotated", "segmentation", "0.53 x bbox")
 class Source(Protocol):
     """What a reader keeps of the file itself, so that its own writer can give back unchanged rows byte for byte."""
 
-    format: str
+    @property
+    def format(self) -> str:
+        """Name of the format it came from."""
+        ...
 
     def take(self, instances: NDArray[np.int64], images: NDArray[np.int64]) -> Source:
         """The same source for a selection (or reordering) of instances and images; -1 is a row of no source."""
@@ -188,9 +191,9 @@ class Dataset:
             visibility=flags,
             truncated=np.zeros(flags.shape, bool) if truncated is None else np.asarray(truncated, bool),
             bbox_xywh=box,
-            bbox_source=_default_source(bbox_source, np.isfinite(box).all(axis=1)),
+            bbox_source=_default_source(bbox_source, known_rows(box)),
             area=size,
-            area_source=_default_source(area_source, np.isfinite(size)),
+            area_source=_default_source(area_source, known_rows(size)),
             head_box=np.full((n, 4), np.nan) if head_box is None else np.asarray(head_box, np.float64).reshape(n, 4),
             track_id=as_column([None] * n if track_id is None else track_id),
             score=np.full(n, np.nan) if score is None else np.asarray(score, np.float64),
@@ -267,6 +270,16 @@ INSTANCE_COLUMNS = (
     "score",
     "is_crowd",
 )
+
+
+def known_rows(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """[N] bool: every number of the row is finite.
+
+    values  [N] or [N, ...]  float64  NaN unknown
+    """
+    finite = np.isfinite(values)
+    known: NDArray[np.bool_] = np.logical_and.reduce(finite, axis=tuple(range(1, finite.ndim)))
+    return known
 
 
 def _default_source(given: Any, known: NDArray[np.bool_]) -> NDArray[np.uint8]:

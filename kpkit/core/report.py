@@ -1,7 +1,7 @@
 """What happened to the labels, in numbers that can be checked.
 
-`Collector` is handed to every reader and writer. In "raise" mode the first error ends the work; in "collect" mode errors
-are kept as findings and the reader goes on as far as it can. `Report` gathers all of it for one command.
+`Collector` is handed to every reader and writer. In "raise" mode the first error ends the work; in "collect" mode
+errors are kept as findings and the reader goes on as far as it can. `Report` gathers all of it for one command.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """COCO person keypoints: ground truth files and result lists.
 
 Stored: 0-based pixels, visibility 0/1/2 as in the canonical schema, `[x, y, v]` a joint. What COCO has no field for
-(truncated joints, head boxes, which rule made a box, other formats' fields) stands under a key `kpkit` of the row, which
-COCO's own tools pass over. A row whose labels did not change is written back byte for byte.
+(truncated joints, head boxes, which rule made a box, other formats' fields) stands under a key `kpkit` of the row,
+which COCO's own tools pass over. A row whose labels did not change is written back byte for byte.
 
 Result lists hold scores where ground truth holds flags; coordinates are read as visible.
 """

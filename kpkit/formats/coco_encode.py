@@ -6,6 +6,7 @@ Integral numbers are written as integers, others as the shortest text that reads
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -99,7 +100,7 @@ def _segments(flags: NDArray[np.bool_]) -> Iterator[tuple[int, int, bool]]:
     if not len(flags):
         return
     edges = [0, *(np.flatnonzero(np.diff(flags)) + 1).tolist(), len(flags)]
-    for first, end in zip(edges, edges[1:], strict=False):
+    for first, end in pairwise(edges):
         yield first, end, bool(flags[first])
 
 

@@ -127,7 +127,7 @@ def _merge(ids: Column, raws: Sequence[Any], path: Path, collector: Collector) -
     times = int(np.bincount(group).max())
     collector.issue(
         "KP-COCO-IMAGE-TWICE",
-        f"image rows listed more than once and merged: {len(first)} images in {len(ids)} rows, up to {times} times each",
+        f"image rows listed more than once and merged: {len(first)} images in {len(ids)} rows, up to {times} times",
         place=f"{path}: images",
         count=len(ids) - len(first),
     )

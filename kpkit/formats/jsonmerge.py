@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -32,14 +33,16 @@ class ChainedRows:
         return int(self.starts[-1])
 
     def get(self, index: int) -> bytes:
+        """See Rows."""
         part = int(np.searchsorted(self.starts, index, side="right")) - 1
         return self.parts[part].get(index - int(self.starts[part]))
 
     def chunks(self, index: Index) -> Iterator[bytes | memoryview]:
+        """See Rows."""
         owner = np.searchsorted(self.starts, index, side="right") - 1
         edges = [0, *(np.flatnonzero(np.diff(owner)) + 1).tolist(), len(index)]
         comma = b""
-        for first, end in zip(edges, edges[1:], strict=False):
+        for first, end in pairwise(edges):
             if first == end:
                 continue
             part = int(owner[first])

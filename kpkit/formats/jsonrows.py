@@ -65,9 +65,11 @@ class MemoryRows:
         return len(self.rows)
 
     def get(self, index: int) -> bytes:
+        """See Rows."""
         return bytes(self.rows[index])
 
     def chunks(self, index: Index) -> Iterator[bytes | memoryview]:
+        """See Rows."""
         # Rows that follow each other in the file follow each other in the buffer: one slice, commas included.
         comma = b""
         for first, last in runs(index):
@@ -82,9 +84,11 @@ class MemoryRows:
             comma = b","
 
     def start(self, index: int) -> int:
+        """Where the row begins in the buffer."""
         return _address(self.rows[index]) - _address(self.buffer)
 
     def end(self, index: int) -> int:
+        """Where the row ends in the buffer."""
         return self.start(index) + len(memoryview(self.rows[index]))
 
 
@@ -103,11 +107,13 @@ class FileRows:
         return len(self.starts)
 
     def get(self, index: int) -> bytes:
+        """See Rows."""
         with self.path.open("rb") as stream:
             stream.seek(int(self.starts[index]))
             return stream.read(int(self.ends[index] - self.starts[index]))
 
     def chunks(self, index: Index) -> Iterator[bytes | memoryview]:
+        """See Rows."""
         with self.path.open("rb") as stream:
             for first, last in runs(index):
                 stream.seek(int(self.starts[first]))
@@ -254,13 +260,11 @@ def _take(rows: Index, selection: Index) -> Index:
 def differs(now: NDArray[Any], before: NDArray[Any]) -> NDArray[np.bool_]:
     """[n] bool: rows that differ, bit for bit (NaN equals NaN)."""
     if now.dtype == object or before.dtype == object:
-        different = np.fromiter(
-            (a != b or type(a) is not type(b) for a, b in zip(now, before, strict=True)), bool, len(now)
-        )
-        return different
+        return np.fromiter((a != b or type(a) is not type(b) for a, b in zip(now, before, strict=True)), bool, len(now))
     if now.dtype.kind != before.dtype.kind:
         return np.ones(len(now), bool)
     if now.dtype == np.float64:
         now, before = np.ascontiguousarray(now).view(np.int64), np.ascontiguousarray(before).view(np.int64)
-    unequal = now != before
-    return unequal.reshape(len(now), -1).any(axis=1)
+    unequal = np.not_equal(now, before)
+    different: NDArray[np.bool_] = np.logical_or.reduce(unequal, axis=tuple(range(1, unequal.ndim)))
+    return different

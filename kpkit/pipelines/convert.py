@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 
 from kpkit.core import boxes, catalog
-from kpkit.core.dataset import Dataset
+from kpkit.core.dataset import AREA_BBOX, Dataset
 from kpkit.core.mapping import Mapping
 from kpkit.core.remap import remap
 from kpkit.core.report import Collector, Report
 from kpkit.core.skeleton import Skeleton
 from kpkit.errors import LossError, UsageError
 from kpkit.formats.base import Format, ReadOptions, WriteOptions
+from kpkit.formats.jsonrows import RowSource
+from kpkit.formats.segmentation import segmentation_areas
 from kpkit.guard import check_free, publish
 from kpkit.pipelines.find import get_format, inputs_of
 from kpkit.pipelines.images import ImageSizes, image_folder, place_images, with_sizes
@@ -34,7 +36,8 @@ class ConvertJob:
 
     source, target  names of formats      inputs  files or folders; empty: look in `folder`
     output          file or folder; None: kpkit-out/convert-TARGET in `folder`
-    bbox, bbox_pad  see kpkit.core.boxes; bbox None: "auto" where the target has boxes and the labels came from another format
+    bbox, bbox_pad  see kpkit.core.boxes; bbox None: "auto" where the target has boxes and the labels came from another
+                    format
     """
 
     source: str
@@ -69,7 +72,7 @@ def convert(source: str, target: str, *inputs: str | Path, output: str | Path | 
     Raises KpkitError; nothing is written then.
     """
     paths = {"images", "image_sizes", "image_list", "layout", "report", "folder"}
-    given = {name: Path(v) if name in paths and v is not None else v for name, v in options.items()}
+    given: dict[str, Any] = {name: Path(v) if name in paths and v is not None else v for name, v in options.items()}
     return run(
         ConvertJob(
             source=source,
@@ -99,8 +102,8 @@ def run(job: ConvertJob, progress: Progress | None = None) -> Report:
     mapping = catalog.mapping(dataset.skeleton, _target_skeleton(job, source, target, dataset))
     check_skeleton(target, mapping.target)
     before = dataset.skeleton
-    dataset, joints = remap(dataset, mapping)
-    dataset = _complete(job, target, dataset, mapping, collector)
+    mapped = remap(dataset, mapping)
+    dataset = _complete(job, target, mapped.dataset, mapping, collector)
     report = Report(
         command="convert",
         inputs=[str(path) for path in inputs],
@@ -110,8 +113,11 @@ def run(job: ConvertJob, progress: Progress | None = None) -> Report:
         target={"format": target.name, "skeleton": mapping.target.name},
         via=list(mapping.via),
         counts=dataset.counts(),
-        joints=joints,
-        losses=target.losses(dataset, output if not in_folder else output / target.default_output),
+        joints=mapped.joints,
+        losses=[
+            *mapped.losses,
+            *target.losses(dataset, output if not in_folder else output / target.default_output),
+        ],
     )
     if report.losses and job.strict:
         raise _strict(report)
@@ -200,17 +206,15 @@ def _complete(job: ConvertJob, target: Format, dataset: Dataset, mapping: Mappin
     collector.note(
         "KP-BBOX-MADE",
         f"person boxes made from their joints (hull + {job.bbox_pad:.0%}) or scale",
-        count=int(made.sum()),
+        count=int(np.count_nonzero(made)),
     )
     missing = np.flatnonzero(~np.isfinite(dataset.area))
     from_mask = None
-    if len(missing) and hasattr(dataset.source, "row_of"):
-        from kpkit.formats.segmentation import segmentation_areas
-
+    if len(missing) and isinstance(dataset.source, RowSource):
         from_mask = np.full(len(dataset), np.nan)
         from_mask[missing] = segmentation_areas(dataset.source, missing)
     dataset = boxes.with_areas(dataset, from_mask)
-    collector.note("KP-AREA-MADE", "areas made: 0.53 x box", count=int((dataset.area_source == boxes.AREA_BBOX).sum()))
+    collector.note("KP-AREA-MADE", "areas made: 0.53 x box", count=int((dataset.area_source == AREA_BBOX).sum()))
     return dataset
 
 

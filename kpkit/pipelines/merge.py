@@ -42,7 +42,7 @@ def merge(datasets: list[Dataset], names: list[str], collector: Collector) -> Da
         [row_of[start + dataset.image_index] for start, dataset in zip(offsets, datasets, strict=True)]
     ).astype(np.int64)
     columns["instance_id"] = _unique_ids(columns["instance_id"], "persons", "KP-MERGE-PERSON-ID", collector)
-    merged = replace(
+    return replace(
         first,
         images=images,
         **columns,
@@ -51,7 +51,6 @@ def merge(datasets: list[Dataset], names: list[str], collector: Collector) -> Da
         source=_merge_sources(datasets, row_of, len(images), collector),
         provenance=(*first.provenance, {"step": "merge", "inputs": len(datasets)}),
     )
-    return merged
 
 
 def _merge_images(
