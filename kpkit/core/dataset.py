@@ -189,14 +189,14 @@ class Dataset:
             category_id=as_ids(np.ones(n, np.int64) if category_id is None else category_id),
             xy=np.asarray(xy, np.float64).reshape(n, len(skeleton), 2),
             visibility=flags,
-            truncated=np.zeros(flags.shape, bool) if truncated is None else np.asarray(truncated, bool),
+            truncated=_constant(False, flags.shape) if truncated is None else np.asarray(truncated, bool),
             bbox_xywh=box,
             bbox_source=_default_source(bbox_source, known_rows(box)),
             area=size,
             area_source=_default_source(area_source, known_rows(size)),
-            head_box=np.full((n, 4), np.nan) if head_box is None else np.asarray(head_box, np.float64).reshape(n, 4),
+            head_box=_constant(np.nan, (n, 4)) if head_box is None else np.asarray(head_box, np.float64).reshape(n, 4),
             track_id=as_column([None] * n if track_id is None else track_id),
-            score=np.full(n, np.nan) if score is None else np.asarray(score, np.float64),
+            score=_constant(np.nan, (n,)) if score is None else np.asarray(score, np.float64),
             is_crowd=np.zeros(n, bool) if is_crowd is None else np.asarray(is_crowd, bool),
             extras={name: as_column(values) for name, values in (extras or {}).items()},
             **rest,
@@ -280,6 +280,11 @@ def known_rows(values: NDArray[np.float64]) -> NDArray[np.bool_]:
     finite = np.isfinite(values)
     known: NDArray[np.bool_] = np.logical_and.reduce(finite, axis=tuple(range(1, finite.ndim)))
     return known
+
+
+def _constant(value: float | bool, shape: tuple[int, ...]) -> NDArray[Any]:
+    """A read-only column of one value, which takes no memory."""
+    return np.broadcast_to(np.array(value), shape)
 
 
 def _default_source(given: Any, known: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Column = NDArray[Any]
 
+CHECKED_AT_ONCE = 8192
+
 
 def as_column(values: Sequence[Any] | Column) -> Column:
     """A one-dimensional object array; nested lists stay one value each."""
@@ -85,28 +87,29 @@ def check_instances(dataset: Dataset) -> None:
 
 
 def _check_flags(dataset: Dataset) -> None:
-    flags = dataset.visibility
-    if flags.max() > 2:
-        row = int(np.argwhere(flags > 2)[0, 0])
-        raise _broken("visibility is not 0, 1 or 2", row, "0, 1 or 2", flags[row].max())
-    labelled = flags > 0
-    for axis in (0, 1):
-        wrong = np.isfinite(dataset.xy[..., axis]) != labelled
+    # Block by block: the temporaries stay in the processor's cache, and small beside the columns.
+    for start in range(0, len(dataset), CHECKED_AT_ONCE):
+        part = slice(start, start + CHECKED_AT_ONCE)
+        flags, xy, truncated = dataset.visibility[part], dataset.xy[part], dataset.truncated[part]
+        if flags.max() > 2:
+            row = int(np.argwhere(flags > 2)[0, 0])
+            raise _broken("visibility is not 0, 1 or 2", start + row, "0, 1 or 2", flags[row].max())
+        labelled = flags > 0
+        for axis in (0, 1):
+            wrong = np.isfinite(xy[..., axis]) != labelled
+            if wrong.any():
+                row, joint = (int(i) for i in np.argwhere(wrong)[0])
+                raise _broken(
+                    f"'{dataset.skeleton.keypoints[joint]}' must have coordinates exactly where it is labelled",
+                    start + row,
+                    "NaN for visibility 0, a finite number otherwise",
+                    f"visibility {flags[row, joint]}, xy {xy[row, joint].tolist()}",
+                )
+        wrong = truncated & (flags == 2)
         if wrong.any():
             row, joint = (int(i) for i in np.argwhere(wrong)[0])
             name = dataset.skeleton.keypoints[joint]
-            raise _broken(
-                f"'{name}': coordinates must be finite exactly where visibility is above 0",
-                row,
-                "NaN for visibility 0, a finite number otherwise",
-                f"visibility {flags[row, joint]}, xy {dataset.xy[row, joint].tolist()}",
-            )
-    wrong = dataset.truncated & (flags == 2)
-    if wrong.any():
-        row, joint = (int(i) for i in np.argwhere(wrong)[0])
-        raise _broken(
-            f"'{dataset.skeleton.keypoints[joint]}' is truncated and visible", row, "visibility 0 or 1", "visibility 2"
-        )
+            raise _broken(f"'{name}' is truncated and visible", start + row, "visibility 0 or 1", "visibility 2")
 
 
 def _check_shape(dataset: Dataset, name: str, shape: tuple[int, ...], dtype: Any) -> None:

@@ -259,12 +259,21 @@ def _take(rows: Index, selection: Index) -> Index:
 
 def differs(now: NDArray[Any], before: NDArray[Any]) -> NDArray[np.bool_]:
     """[n] bool: rows that differ, bit for bit (NaN equals NaN)."""
+    if _same_memory(now, before):
+        return np.zeros(len(now), bool)
     if now.dtype == object or before.dtype == object:
-        return np.fromiter((a != b or type(a) is not type(b) for a, b in zip(now, before, strict=True)), bool, len(now))
+        pairs = zip(now, before, strict=True)
+        return np.fromiter((a != b or type(a) is not type(b) for a, b in pairs), bool, len(now))
     if now.dtype.kind != before.dtype.kind:
         return np.ones(len(now), bool)
     if now.dtype == np.float64:
         now, before = np.ascontiguousarray(now).view(np.int64), np.ascontiguousarray(before).view(np.int64)
-    unequal = np.not_equal(now, before)
-    different: NDArray[np.bool_] = np.logical_or.reduce(unequal, axis=tuple(range(1, unequal.ndim)))
-    return different
+    unequal = now != before
+    return unequal.reshape(len(now), -1).any(axis=1)
+
+
+def _same_memory(now: NDArray[Any], before: NDArray[Any]) -> bool:
+    """Whether both are views of the same values. Columns of a dataset are read-only, so then nothing has changed."""
+    if now.shape != before.shape or now.strides != before.strides or now.dtype != before.dtype:
+        return False
+    return bool(now.__array_interface__["data"] == before.__array_interface__["data"])
