@@ -6,6 +6,7 @@ failed; 130 interrupted; 143 terminated. A closed pipe is no error.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -71,9 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     console = Console(json="--json" in arguments, debug="--debug" in arguments)
-    for stream in (sys.stdout, sys.stderr):
-        # File names need not be valid text, and a terminal need not know every letter.
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # both are TextIOWrapper here
+    _prepare_streams()
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         code = _run(console, arguments)
@@ -91,6 +90,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if code == INTERRUPTED:
         console.complain("interrupted")
     return code
+
+
+def _prepare_streams() -> None:
+    """Streams that take any text: file names need not be valid, and a terminal need not know every letter."""
+    if sys.stdout is None or sys.stderr is None:  # closed by the caller
+        nowhere = open(os.devnull, "w")  # noqa: SIM115 - stays open to the end
+        sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # both are TextIOWrapper here
 
 
 def _run(console: Console, arguments: list[str]) -> int:

@@ -59,7 +59,8 @@ class Console:
 
     def document(self, document: dict[str, Any]) -> None:
         """The result as JSON, with the schema version in front."""
-        text = json.dumps({"schema_version": SCHEMA_VERSION, **document}, indent=2, ensure_ascii=False, default=str)
+        document = {"schema_version": SCHEMA_VERSION, **document}
+        text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False, default=str)
         _write(sys.stdout, text + "\n")
 
     def note(self, *parts: Part) -> None:

@@ -44,6 +44,13 @@ def test_closed_pipe_is_no_error(environment, tmp_path, arguments):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_closed_stdout_is_no_error(environment, tmp_path):
+    command = [sys.executable, "-c", "import os, sys; os.close(1); os.execv(sys.executable, sys.argv[1:])"]
+    command += [sys.executable, "-m", "kpkit", "skeletons"]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=tmp_path, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
 def test_full_disk_behind_stdout_is_an_error(environment, tmp_path):
     with open("/dev/full", "w") as full:
