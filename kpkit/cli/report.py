@@ -68,7 +68,7 @@ def _header(console: Console, report: Report) -> None:
 
 
 def _facts(report: Report) -> list[tuple[str, str]]:
-    formats = [side.get("variant") or side.get("format", "") for side in (report.source, report.target)]
+    formats = [_format(side) for side in (report.source, report.target)]
     skeletons = [report.source.get("skeleton", ""), *report.via, report.target.get("skeleton", "")]
     written = "would write" if report.dry_run else "output"
     total = f" ({size(sum(report.files.values()))})" if report.files else ""
@@ -77,6 +77,11 @@ def _facts(report: Report) -> list[tuple[str, str]]:
         ("skeleton", " -> ".join(dict.fromkeys(filter(None, skeletons)))),
         (written, f"{report.output}{total}" if report.output else ""),
     ]
+
+
+def _format(side: dict[str, str]) -> str:
+    name, variant = side.get("format", ""), side.get("variant", "")
+    return f"{name} ({variant})" if variant else name
 
 
 def _joints(console: Console, joints: list[JointLine]) -> None:
