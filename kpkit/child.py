@@ -164,6 +164,8 @@ def _main() -> None:
         try:
             module, _, name = request["function"].partition(":")
             arrays, value = getattr(importlib.import_module(module), name)(**request["arguments"])
+            if any(array.dtype.hasobject for array in arrays.values()):
+                raise TypeError("arrays of Python objects would have to be pickled")
             reply: dict[str, Any] = {"value": value}
         except KpkitError as error:
             reply = {"error": {"class": type(error).__name__, **error.as_dict()}}
@@ -177,7 +179,7 @@ def _send(stream: BinaryIO, arrays: Arrays, reply: dict[str, Any]) -> None:
 
     text = np.frombuffer(json.dumps(reply).encode(), np.uint8)
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **{_JSON: text}, **(arrays if "value" in reply else {}))
+    np.savez(buffer, **{_JSON: text}, **(arrays if "value" in reply else {}))
     stream.write(buffer.getbuffer())
 
 

@@ -67,7 +67,10 @@ class Variable:
         self.data = data
         self.order = order
         self._pair = struct.Struct(f"{order}II")
-        self._head = struct.Struct(f"{order}12I")
+        self._head = struct.Struct(f"{order}2IQ2IQ2IQ")
+        # The tags of flags, of two dimensions and of an empty name, each read as one number.
+        tags = struct.pack(f"{order}6I", 6, 8, 5, 8, 1, 0)
+        self._flags, self._two, self._nameless = struct.unpack(f"{order}3Q", tags)
         self._four = struct.Struct(f"{order}4I")
         self._names: dict[tuple[int, bytes], tuple[str, ...]] = {}
 
@@ -92,13 +95,13 @@ class Variable:
     def matrix(self, at: int, end: int) -> Matrix:
         """The array whose tag is at `at`."""
         if at + 48 <= end:
-            head = self._head.unpack_from(self.data, at)
+            kind, size, flags, sort, _, two, rows, columns, name = self._head.unpack_from(self.data, at)
             # Two dimensions and no name: every array inside a struct or cell.
-            if head[0] == MATRIX and head[2:4] == (6, 8) and head[6:8] == (5, 8) and head[10:] == (1, 0):
-                stop = at + 8 + head[1]
-                if stop > end or head[1] < 40:
+            if kind == MATRIX and flags == self._flags and two == self._two and name == self._nameless:
+                stop = at + 8 + size
+                if stop > end or size < 40:
                     raise damaged("an array is longer than what holds it")
-                return Matrix(head[4] & 0xFF, head[8] * head[9], head[8], at + 48, stop, "")
+                return Matrix(sort & 0xFF, rows * columns, rows, at + 48, stop, "")
         return self._any_matrix(at, end)
 
     def fields(self, matrix: Matrix) -> Fields:
@@ -120,7 +123,7 @@ class Variable:
                 raise damaged("the field names do not fill their block")
             cut = (raw[i : i + width].partition(b"\0")[0] for i in range(0, size, width))
             names = self._names[width, raw] = tuple(name.decode("latin-1") for name in cut)
-        if matrix.length * len(names) * 8 > end - following:
+        if matrix.length * max(len(names), 1) * 8 > max(end - following, 8):
             raise damaged("a struct claims more elements than its bytes can hold")
         return Fields(names, matrix.length, following, end)
 
@@ -165,7 +168,7 @@ class Variable:
         found = self.offsets(view.start, view.end, view.length * len(view.names))
         values = [self.value(one, view.end, depth + 1) for one in found]
         step = len(view.names)
-        rows = [dict(zip(view.names, values[i : i + step], strict=True)) for i in range(0, len(values), step)]
+        rows = [dict(zip(view.names, values[i * step : (i + 1) * step], strict=True)) for i in range(view.length)]
         return rows[0] if len(rows) == 1 else rows
 
     def numbers(self, matrix: Matrix) -> NDArray[Any]:

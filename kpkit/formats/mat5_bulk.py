@@ -30,7 +30,8 @@ class Scalars:
 
     def __init__(self, variable: Variable) -> None:
         self.variable = variable
-        self._bytes = np.frombuffer(variable.data + bytes(_WINDOW), np.uint8)
+        self._bytes = np.frombuffer(variable.data, np.uint8)
+        self._eights = self._bytes[: len(self._bytes) & ~7].view(np.uint64)
 
     def decode(self, at: Offsets) -> tuple[NDArray[np.float64], Kinds]:
         """See the class. `at` [n] int64 are offsets that `Variable.offsets` or `columns` has checked."""
@@ -39,7 +40,9 @@ class Scalars:
         known = np.flatnonzero(at >= 0)
         for first in range(0, len(known), _BLOCK):
             rows = known[first : first + _BLOCK]
-            self._block(at[rows], rows, values, kinds)
+            near_end = at[rows] + _WINDOW > len(self._bytes)
+            self._block(at[rows[~near_end]], rows[~near_end], values, kinds)
+            self._one_by_one(rows[near_end], at[rows[near_end]], values, kinds)
         return values, kinds
 
     def columns(self, views: Sequence[Fields], names: Sequence[str]) -> Offsets:
@@ -81,7 +84,7 @@ class Scalars:
     def _next(self, at: Offsets, ends: Offsets) -> Offsets:
         if (at + 8 > ends).any():
             raise damaged("an element begins behind the end of what holds it")
-        tag = self._words(at, 2)
+        tag = self._window(at, 8).view(f"{self.variable.order}u4")
         if (tag[:, 0] != MATRIX).any():
             raise damaged("an array was expected inside a struct or cell")
         after = at + 8 + (tag[:, 1].astype(np.int64) + 7 & ~7)
@@ -89,13 +92,18 @@ class Scalars:
             raise damaged("an element is longer than what holds it")
         return after
 
-    def _words(self, at: Offsets, count: int) -> NDArray[np.uint32]:
-        window = self._bytes[at[:, None] + np.arange(4 * count)]
-        words: NDArray[np.uint32] = window.view(f"{self.variable.order}u4")
-        return words
+    def _window(self, at: Offsets, width: int) -> NDArray[np.uint8]:
+        """The `width` bytes (a multiple of 8) from each offset on, [n, width]."""
+        found: NDArray[np.uint8]
+        if (at & 7).any():
+            found = self._bytes[at[:, None] + np.arange(width)]
+        else:
+            # MATLAB pads everything to 8 bytes: gathering eight at a time is several times as fast.
+            found = self._eights[(at >> 3)[:, None] + np.arange(width // 8)].view(np.uint8)
+        return found
 
     def _block(self, at: Offsets, rows: Offsets, values: NDArray[np.float64], kinds: Kinds) -> None:
-        window = self._bytes[at[:, None] + np.arange(_WINDOW)]
+        window = self._window(at, _WINDOW)
         words = window.view(f"{self.variable.order}u4")
         # The usual shape: two dimensions, no name (see Variable.matrix); MATRIX itself was checked on the way.
         usual = (words[:, 2] == 6) & (words[:, 3] == 8) & (words[:, 6] == 5) & (words[:, 7] == 8)
@@ -117,15 +125,16 @@ class Scalars:
                     raw = np.ascontiguousarray(window[picked, start : start + width])
                     values[rows[picked]] = raw.view(self.variable.order + name)[:, 0]
                     kinds[rows[picked]] = np.where(sort[picked] == CHAR, TEXT, NUMBER)
-        self._rest(rows[~usual], at[~usual], values, kinds)
+        self._one_by_one(rows[~usual], at[~usual], values, kinds)
 
-    def _rest(self, rows: Offsets, odd: Offsets, values: NDArray[np.float64], kinds: Kinds) -> None:
-        """Rare shapes one by one: arrays without any bytes, with a name, or of more than two dimensions."""
+    def _one_by_one(self, rows: Offsets, at: Offsets, values: NDArray[np.float64], kinds: Kinds) -> None:
+        """Rare shapes (no bytes at all, a name, more than two dimensions) and the last arrays of the variable."""
         end = len(self.variable.data)
-        for row, one in zip(rows.tolist(), odd.tolist(), strict=True):
+        for row, one in zip(rows.tolist(), at.tolist(), strict=True):
             try:
                 value = self.variable.value(one, end)
             except FormatError:
+                kinds[row] = OTHER
                 continue
             if value is None:
                 kinds[row] = EMPTY
@@ -133,3 +142,5 @@ class Scalars:
                 values[row], kinds[row] = ord(value), TEXT
             elif isinstance(value, int | float):
                 values[row], kinds[row] = value, NUMBER
+            else:
+                kinds[row] = OTHER
