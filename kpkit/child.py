@@ -1,7 +1,7 @@
 """Run one function in a child process with limits on memory and time: a hostile file cannot take kpkit down.
 
 The child is this same Python, started without a shell. It sets its own limits (where the platform has them), calls the
-function, and gives its result back as arrays (npz, never pickled) and JSON. Whatever goes wrong in it, up to a native
+function, and gives its result back as JSON and arrays (npy, never pickled). Whatever goes wrong in it, up to a native
 crash, becomes a FormatError here.
 """
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     Arrays = dict[str, NDArray[np.generic]]
 
-_JSON = "__json__"
 _LAST_WORDS = 400
 
 
@@ -92,12 +91,11 @@ def _environment() -> dict[str, str]:
 def _unpack(payload: bytes, place: str, limits: Limits) -> tuple[Arrays, Any]:
     import numpy as np
 
-    with np.load(io.BytesIO(payload), allow_pickle=False) as archive:
-        arrays = {name: archive[name] for name in archive.files}
-    answer = json.loads(arrays.pop(_JSON).tobytes())
+    stream = io.BytesIO(payload)
+    answer = json.loads(np.load(stream, allow_pickle=False).tobytes())
     failure = answer.get("error")
     if failure is None:
-        return arrays, answer["value"]
+        return {name: np.load(stream, allow_pickle=False) for name in answer["arrays"]}, answer["value"]
     kind = getattr(errors, failure.pop("class"), None)
     if isinstance(kind, type) and issubclass(kind, KpkitError):
         raise kind(failure.pop("message"), **failure)
@@ -153,7 +151,7 @@ def _too_long(place: str, allowed: str) -> FormatError:
 
 
 def _main() -> None:
-    """The child: request as JSON on stdin, one npz on what was stdout; anything printed goes to stderr."""
+    """The child: request as JSON on stdin, answer on what was stdout; anything printed goes to stderr."""
     with os.fdopen(os.dup(1), "wb") as answer:
         os.dup2(2, 1)
         # The process ends with its one call: collecting cycles would only cost time.
@@ -166,7 +164,7 @@ def _main() -> None:
             arrays, value = getattr(importlib.import_module(module), name)(**request["arguments"])
             if any(array.dtype.hasobject for array in arrays.values()):
                 raise TypeError("arrays of Python objects would have to be pickled")
-            reply: dict[str, Any] = {"value": value}
+            reply: dict[str, Any] = {"value": value, "arrays": list(arrays)}
         except KpkitError as error:
             reply = {"error": {"class": type(error).__name__, **error.as_dict()}}
         except Exception as error:  # the parent must hear of it, whatever it is
@@ -178,9 +176,11 @@ def _send(stream: BinaryIO, arrays: Arrays, reply: dict[str, Any]) -> None:
     import numpy as np
 
     text = np.frombuffer(json.dumps(reply).encode(), np.uint8)
-    buffer = io.BytesIO()
-    np.savez(buffer, **{_JSON: text}, **(arrays if "value" in reply else {}))
-    stream.write(buffer.getbuffer())
+    for array in (text, *(arrays[name] for name in reply.get("arrays", ()))):
+        # By way of memory: numpy writes to real files through their position, and a pipe has none.
+        buffer = io.BytesIO()
+        np.save(buffer, array, allow_pickle=False)
+        stream.write(buffer.getbuffer())
 
 
 def _limit(limits: Mapping[str, Any]) -> None:
