@@ -1,7 +1,8 @@
-"""`kpkit demo`: a small dataset, and everything kpkit does done on it."""
+"""`kpkit demo`: pictures of made-up people, their labels in several formats, and a contact sheet of them."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,14 +10,17 @@ import typer
 
 from kpkit.cli.command import reporting
 from kpkit.cli.output import Console, Part, plural
-from kpkit.cli.sizes import parse_size
+from kpkit.errors import UsageError
 
 if TYPE_CHECKING:
+    from kpkit.core.report import Loss, Report
     from kpkit.pipelines.demo import DemoReport
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder to make.")]
-Scenes = Annotated[int, typer.Option("--scenes", metavar="NUMBER", min=1, help="How many pictures.")]
-Seed = Annotated[int, typer.Option("--seed", metavar="NUMBER", min=0, help="Another number makes other pictures.")]
+Scenes = Annotated[int, typer.Option("--scenes", metavar="N", min=1, help="How many pictures.")]
+Seed = Annotated[
+    int, typer.Option("--seed", metavar="S", min=0, help="Another seed, other pictures; the same seed, the same bytes.")
+]
 Size = Annotated[str, typer.Option("--size", metavar="HEIGHTxWIDTH", help="Size of the pictures in pixels.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace a folder that exists.")]
 
@@ -30,38 +34,87 @@ def demo(
     size: Size = "480x640",
     force: Force = False,
 ) -> None:
-    """Make a small dataset and run the whole chain on it.
+    """Make a small dataset and convert it.
 
-    The pictures show made-up people whose joints are known exactly. The same numbers make the same bytes.
+    Draws pictures of articulated people whose joints are exactly known, writes their labels as MPII, converts those to
+    COCO, to 6-2 and to kpkit's own format, each into a folder of its own, and puts a contact sheet beside them.
 
     Examples:
 
     - `kpkit demo`
-    - `kpkit demo try --scenes 8 --size 240x320`
+    - `kpkit demo /data/try --scenes 200 --seed 1`
     """
     from kpkit.pipelines.demo import DemoJob, run
 
-    job = DemoJob(folder=folder, scenes=scenes, seed=seed, size=parse_size(size, "--size"), force=force)
+    job = DemoJob(folder=folder, scenes=scenes, seed=seed, size=_size(size), force=force)
     with console.progress() as progress:
-        report = run(job, progress)
+        report = run(job, progress=progress)
+    print_demo(console, report)
+
+
+def print_demo(console: Console, report: DemoReport) -> None:
+    """What was made, what each format could not hold, and what to try next; with --quiet only what was lost."""
     if console.as_json:
         console.document(report.as_dict())
-    elif not console.quiet:
-        _print(console, report)
+        return
+    made = [("mpii", report.made), *((one.target["format"], one) for one in report.converted)]
+    if not console.quiet:
+        _summary(console, report, made)
+    _losses(console, made)
+    if not console.quiet:
+        _next(console, report)
 
 
-def _print(console: Console, report: DemoReport) -> None:
-    persons = plural(report.counts["instances"], "person")
-    images = plural(report.counts["images"], "picture")
-    console.line(("Made", "bold green"), (f" {persons} in {images}", "bold"), (f" in {report.seconds:.1f} s", "dim"))
-    rows: list[list[Part]] = []
-    for one in (report.made, *report.converted):
-        lost = sum(loss.count for loss in one.losses)
-        state: Part = (f"{lost:,} values lost", "yellow") if lost else ("nothing lost", "green")
-        rows.append([f"  {one.target['format']}", one.target["skeleton"], one.output, state])
-    rows.append(["  picture", "", report.sheet, ""])
-    console.table(("  format", "skeleton", "labels", "account"), rows)
+def _summary(console: Console, report: DemoReport, made: list[tuple[str, Report]]) -> None:
+    console.line(
+        ("Drew", "bold green"),
+        (f" {plural(report.scenes, 'picture')} of {plural(report.counts['instances'], 'person')}", "bold"),
+        (f" in {report.seconds:.1f} s", "dim"),
+    )
+    rows: list[list[Part]] = [
+        [
+            f"  {report.folder}/{folder}/",
+            one.target["skeleton"],
+            *(f"{one.counts[flag]:,}" for flag in ("labelled", "visible", "occluded")),
+            "drawn with the pictures" if one is report.made else f"mpii -> {folder}",
+        ]
+        for folder, one in made
+    ]
+    console.table(("  folder", "skeleton", "joints", "visible", "occluded", "labels come from"), rows, right=(2, 3, 4))
+    console.line(f"  {report.sheet}")
     console.line()
-    console.line(("What was done, to do again:", "bold"))
-    for command in (f"cd {report.folder}", *(f"{command} --force" for command in report.commands)):
-        console.line(f"  {command}")
+
+
+def _losses(console: Console, made: list[tuple[str, Report]]) -> None:
+    """Losses for one reason stand in one row."""
+    rows: list[list[Part]] = []
+    for folder, one in made:
+        reasons: dict[str, list[Loss]] = {}
+        for loss in one.losses:
+            reasons.setdefault(loss.why, []).append(loss)
+        for why, losses in reasons.items():
+            what = ", ".join(loss.what.removeprefix("joint ") for loss in losses)
+            rows.append([f"  {folder}", (f"{sum(loss.count for loss in losses):,}", "yellow"), what, (why, "dim")])
+        if not one.losses and not console.quiet:
+            rows.append([f"  {folder}", "0", "", ("nothing is lost", "green")])
+    console.line(("Lost", "bold yellow"), (" on the way into each format", "bold"))
+    console.table(("  format", "count", "what", "why"), rows, right=(1,))
+    if not console.quiet:
+        console.line()
+
+
+def _next(console: Console, report: DemoReport) -> None:
+    console.line(("The same by hand", "bold"), f", in {report.folder}:")
+    for command in report.commands:
+        console.line((f"  {command}", "cyan"))
+    console.line(("Now try", "bold"), f", in {report.folder}:")
+    for command in report.suggestions:
+        console.line((f"  {command}", "cyan"))
+
+
+def _size(text: str) -> tuple[int, int]:
+    """Height and width of "480x640"."""
+    found = re.fullmatch(r"(\d{1,5})[xX](\d{1,5})", text.strip())
+    if found is None:
+        raise UsageError("this is no picture size", expected="HEIGHTxWIDTH, e.g. 480x640", got=repr(text))
+    return int(found[1]), int(found[2])

@@ -102,8 +102,9 @@ def run(job: ConvertJob, progress: Progress | None = None) -> Report:
     mapping = catalog.mapping(dataset.skeleton, _target_skeleton(job, source, target, dataset))
     check_skeleton(target, mapping.target)
     before = dataset.skeleton
-    mapped = remap(dataset, mapping)
-    dataset = _complete(job, target, mapped.dataset, mapping, collector)
+    # Boxes first: the joints that the new skeleton has no place for (a head, say) still belong to the person.
+    mapped = remap(_complete(job, target, dataset, mapping, collector), mapping)
+    dataset = mapped.dataset
     report = Report(
         command="convert",
         inputs=[str(path) for path in inputs],

@@ -208,6 +208,7 @@ def contact_sheet(
     tile_size: tuple[int, int] = (320, 240),
     title: str = "",
     legend: bool = True,
+    cut_off: bool = True,
 ) -> Image:
     """Lay pictures out on one sheet, each fitted into its tile with a caption below, and explain the marks.
 
@@ -215,6 +216,7 @@ def contact_sheet(
     captions   one a tile
     columns    chosen for a sheet somewhat wider than high if left out
     tile_size  width, height in pixels
+    cut_off    the legend explains the cross of truncated joints, too
     returns    HxWx3  uint8  BGR
 
     Raises UsageError where captions and tiles differ in number.
@@ -227,7 +229,7 @@ def contact_sheet(
     columns = min(columns or _columns(len(tiles), wide, tall + _CAPTION), max(len(tiles), 1))
     rows = math.ceil(len(tiles) / columns)
     width = 2 * _MARGIN + columns * wide + (columns - 1) * _GAP
-    strip = legend_strip(width) if legend else np.empty((0, width, 3), dtype=np.uint8)
+    strip = legend_strip(width, cut_off=cut_off) if legend else np.empty((0, width, 3), dtype=np.uint8)
     top = _MARGIN + (32 if title else 0)
     height = top + rows * (tall + _CAPTION + _GAP) + max(_MARGIN - _GAP, 0) + len(strip)
     sheet = np.full((height, width, 3), PAPER, dtype=np.uint8)
@@ -262,14 +264,17 @@ def _columns(count: int, wide: int, tall: int) -> int:
     return max(1, round(math.sqrt(max(count, 1) * 1.5 * tall / wide)))
 
 
-def legend_strip(width: int, marks: bool = True) -> Image:
+def legend_strip(width: int, marks: bool = True, cut_off: bool = True) -> Image:
     """The key to the hues of the sides and, with `marks`, to the marks of joints, on as many lines as the width needs.
+
+    cut_off  explain the cross of truncated joints among the marks
 
     returns  Hxwidthx3  uint8  BGR
     """
     items = [("left", "left"), ("right", "right"), ("centre", "centre")]
     if marks:
-        items += [("visible", "visible"), ("occluded", "occluded"), ("truncated", "cut off by the frame")]
+        items += [("visible", "visible"), ("occluded", "occluded")]
+        items += [("truncated", "cut off by the frame")] if cut_off else []
     places, x, line = [], _MARGIN, 0
     for kind, label in items:
         room = 34 + text_size(label, _CAPTION_SCALE)[0] + 20
