@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +9,7 @@ import typer
 
 from kpkit.cli.command import reporting
 from kpkit.cli.output import Console, Part, plural
-from kpkit.errors import UsageError
+from kpkit.cli.sizes import parse_size
 
 if TYPE_CHECKING:
     from kpkit.core.report import Loss, Report
@@ -46,7 +45,7 @@ def demo(
     """
     from kpkit.pipelines.demo import DemoJob, run
 
-    job = DemoJob(folder=folder, scenes=scenes, seed=seed, size=_size(size), force=force)
+    job = DemoJob(folder=folder, scenes=scenes, seed=seed, size=parse_size(size, "--size"), force=force)
     with console.progress() as progress:
         report = run(job, progress=progress)
     print_demo(console, report)
@@ -110,11 +109,3 @@ def _next(console: Console, report: DemoReport) -> None:
     console.line(("Now try", "bold"), f", in {report.folder}:")
     for command in report.suggestions:
         console.line((f"  {command}", "cyan"))
-
-
-def _size(text: str) -> tuple[int, int]:
-    """Height and width of "480x640"."""
-    found = re.fullmatch(r"(\d{1,5})[xX](\d{1,5})", text.strip())
-    if found is None:
-        raise UsageError("this is no picture size", expected="HEIGHTxWIDTH, e.g. 480x640", got=repr(text))
-    return int(found[1]), int(found[2])
