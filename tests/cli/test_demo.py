@@ -20,15 +20,9 @@ def commands_after(text: str, heading: str) -> list[list[str]]:
     return [shlex.split(line)[1:] for line in takewhile(lambda line: line.startswith("  kpkit "), lines)]
 
 
-def test_demo_prints_what_it_made(kpkit):
-    ran = kpkit(*SMALL)
-    assert ran.code == 0, ran.err
-    assert ran.out.startswith("Drew 2 pictures of ")
-    assert Path("kpkit-demo/contact_sheet.png").read_bytes().startswith(b"\x89PNG")
-
-
 def test_commands_that_the_demo_prints_work_as_printed(kpkit, monkeypatch):
     out = kpkit(*SMALL).out
+    assert out.startswith("Drew 2 pictures of ")
     monkeypatch.chdir("kpkit-demo")
     same, new = commands_after(out, "The same by hand"), commands_after(out, "Now try")
     assert same
@@ -36,14 +30,6 @@ def test_commands_that_the_demo_prints_work_as_printed(kpkit, monkeypatch):
     for arguments in [*([*one, "--force"] for one in same), *new]:
         again = kpkit(*arguments)
         assert again.code == 0, again.err
-
-
-def test_labels_of_the_demo_are_found_without_naming_them(kpkit, monkeypatch):
-    kpkit(*SMALL)
-    monkeypatch.chdir("kpkit-demo")
-    ran = kpkit("convert", "mpii", "coco")
-    assert ran.code == 0, ran.err
-    assert Path("kpkit-out/convert-coco/annotations").is_dir()
 
 
 def test_folder_that_exists_is_not_replaced(kpkit):
