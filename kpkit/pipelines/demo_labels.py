@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 
 def labelled(scene: Scene) -> list[ScenePerson]:
     """Who of a scene gets labels: whoever shows a pixel and has a joint inside the frame."""
-    return [person for person in scene.persons if person.area > 0 and person.inside.any()]
+    return [person for person in scene.persons if person.area > 0 and _within(person).any()]
 
 
 def annotate(people: Sequence[Sequence[ScenePerson]], paths: Sequence[str]) -> Dataset:
@@ -39,7 +39,7 @@ def annotate(people: Sequence[Sequence[ScenePerson]], paths: Sequence[str]) -> D
     n, k = len(persons), len(skeleton)
     exact = _rounded(np.array([person.xy for person in persons], np.float64).reshape(n, k, 2))
     seen = np.array([person.visible for person in persons], bool).reshape(n, k)
-    inside = np.array([person.inside for person in persons], bool).reshape(n, k)
+    inside = np.array([_within(person) for person in persons], bool).reshape(n, k)
     flags = np.where(seen, visibility.VISIBLE, visibility.OCCLUDED).astype(np.uint8)
     xy, flags, truncated = visibility.leave_frame(exact, flags, np.zeros((n, k), bool), ~inside)
     heads = _rounded(np.array([person.head_box for person in persons], np.float64).reshape(n, 4))
@@ -60,9 +60,16 @@ def annotate(people: Sequence[Sequence[ScenePerson]], paths: Sequence[str]) -> D
     )
 
 
+def _within(person: ScenePerson) -> NDArray[np.bool_]:
+    """[16] bool: the joint lies between the centres of the frame's outer pixels, where every format can hold it."""
+    height, width = person.mask.shape
+    xy = _rounded(person.xy)
+    return person.inside & ((xy >= 0) & (xy <= (width - 1, height - 1))).all(axis=1)
+
+
 def save_picture(image: NDArray[np.uint8], path: Path) -> None:
     """Write a picture (HxWx3 uint8 BGR) as the ending of `path` says."""
-    options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if path.suffix == ".jpg" else [cv2.IMWRITE_PNG_COMPRESSION, 9]
+    options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if path.suffix == ".jpg" else [cv2.IMWRITE_PNG_COMPRESSION, 6]
     _, content = cv2.imencode(path.suffix, image, options)
     path.write_bytes(content.tobytes())
 
