@@ -1,0 +1,154 @@
+"""Throws the dice of a recipe. Every draw comes from (seed, image key, copy, purpose) alone, never from order.
+
+Purposes have streams of their own, so that adding occlusion to a recipe does not change its rotations.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kpkit.augment import geometry as geo
+from kpkit.augment.recipe import Recipe
+from kpkit.augment.topdown import box_to_center_scale, hrnet_warp, udp_warp
+
+Rng = np.random.Generator
+
+
+def stream(seed: int, key: str, copy: int, purpose: str) -> Rng:
+    """The random stream of one purpose for one copy of one image (or person)."""
+    text = f"kpkit\0{seed}\0{key}\0{copy}\0{purpose}".encode()
+    words = np.frombuffer(hashlib.sha256(text).digest(), np.uint32)
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(words.tolist())))
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What was drawn for one output image.
+
+    matrix    [2,3]  float64  source -> output pixels      out_wh  (width, height) of the output
+    mirrored  left and right are exchanged                 parts   the single draws, for the provenance row
+    """
+
+    matrix: NDArray[np.float64]
+    out_wh: tuple[int, int]
+    mirrored: bool
+    parts: dict[str, Any] = field(default_factory=dict)
+
+
+def draw_image(recipe: Recipe, seed: int, key: str, copy: int, size_wh: tuple[int, int]) -> Drawn:
+    """One matrix for a whole image: crop, scale and rotation about the centre, shift, mirrors, fit into the output.
+
+    key      the image's relative path    size_wh  (width, height) of the source
+    """
+    rng = stream(seed, key, copy, "geometry")
+    width, height = size_wh
+    scale, angle = _scale_and_angle(recipe, rng)
+    shift = rng.uniform(*recipe.shift, size=2)
+    keep = rng.uniform(*recipe.crop, size=2)
+    corner = rng.uniform(0.0, 1.0, size=2)
+    coins = rng.uniform(0.0, 1.0, size=3)
+    center = ((width - 1) / 2, (height - 1) / 2)
+    steps = [geo.scale_rotate(center, scale, angle), geo.translate(shift[0] * width, shift[1] * height)]
+    # Whole pixels, so that a crop alone resamples nothing.
+    crop_w, crop_h = max(1, round(keep[0] * width)), max(1, round(keep[1] * height))
+    left, top = round(corner[0] * (width - crop_w)), round(corner[1] * (height - crop_h))
+    steps.append(geo.translate(-left, -top))
+    frame = (crop_w, crop_h)
+    parts: dict[str, Any] = {"scale": scale, "rotation": angle, "shift": shift.tolist(), "crop": [left, top, *frame]}
+    frame = _mirrors(recipe, coins, frame, steps, parts)
+    if recipe.input_size is not None:
+        frame = _letterbox(recipe.input_size, frame, steps)
+    matrix = geo.compose(*steps)
+    return Drawn(matrix, frame, geo.is_mirror(matrix), parts)
+
+
+def _scale_and_angle(recipe: Recipe, rng: Rng) -> tuple[float, float]:
+    """Uniform over the ranges, or HRNet's clipped normal draws (JointsDataset.__getitem__)."""
+    turn = rng.uniform() < recipe.rotation_probability
+    if recipe.distribution == "uniform":
+        scale, angle = rng.uniform(*recipe.scale), rng.uniform(*recipe.rotation)
+    else:
+        factor, spread = recipe.scale[1] - 1.0, recipe.rotation[1]
+        scale = float(np.clip(rng.standard_normal() * factor + 1.0, *recipe.scale))
+        angle = float(np.clip(rng.standard_normal() * spread, -2 * spread, 2 * spread))
+    return float(scale), float(angle) if turn else 0.0
+
+
+def _mirrors(
+    recipe: Recipe, coins: NDArray[np.float64], frame: tuple[int, int], steps: list[geo.Matrix], parts: dict[str, Any]
+) -> tuple[int, int]:
+    width, height = frame
+    parts["flip"] = bool(coins[0] < recipe.flip)
+    parts["flip_vertical"] = bool(coins[1] < recipe.flip_vertical)
+    parts["transpose"] = bool(coins[2] < recipe.transpose)
+    if parts["flip"]:
+        steps.append(geo.flip_horizontal(width))
+    if parts["flip_vertical"]:
+        steps.append(geo.flip_vertical(height))
+    if parts["transpose"]:
+        steps.append(np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]))
+        return height, width
+    return frame
+
+
+def _letterbox(input_size: tuple[int, int], frame: tuple[int, int], steps: list[geo.Matrix]) -> tuple[int, int]:
+    """Fit the frame into the output, aspect kept, centred."""
+    height, width = input_size
+    factor = min(width / frame[0], height / frame[1])
+    fitted = (frame[0] * factor, frame[1] * factor)
+    steps += [geo.resize(frame, fitted), geo.translate((width - fitted[0]) / 2, (height - fitted[1]) / 2)]
+    return width, height
+
+
+def draw_person(
+    recipe: Recipe,
+    seed: int,
+    key: str,
+    copy: int,
+    box_xywh: NDArray[np.float64],
+    xy: NDArray[np.float64],
+    upper_body: NDArray[np.bool_],
+) -> Drawn:
+    """One matrix for a person's crop, as HRNet's loader draws it.
+
+    key         image key and instance id              box_xywh    [4]    float64  pixels
+    xy          [K,2]  float64  NaN where unlabelled   upper_body  [K]    bool     joints above the hips
+    """
+    height, width = recipe.input_size or (256, 192)
+    rng = stream(seed, key, copy, "geometry")
+    coins = rng.uniform(0.0, 1.0, size=3)
+    half = _half_body(recipe, rng, xy, upper_body, width / height)
+    center, size = half or box_to_center_scale(box_xywh, (width, height), recipe.padding)
+    scale, angle = _scale_and_angle(recipe, rng)
+    shift = rng.uniform(*recipe.shift, size=2)
+    center, size = center + shift * size, size * scale
+    warp = hrnet_warp if recipe.warp == "hrnet" else udp_warp
+    # hrnet_warp turns counter-clockwise for a positive angle; rows and recipes say clockwise.
+    matrix = warp(center.tolist(), size.tolist(), -angle if recipe.warp == "hrnet" else angle, (width, height))
+    parts: dict[str, Any] = {"scale": scale, "rotation": angle, "shift": shift.tolist(), "half_body": half is not None}
+    steps = [matrix]
+    frame = _mirrors(recipe, coins, (width, height), steps, parts)
+    composed = geo.compose(*steps)
+    return Drawn(composed, frame, geo.is_mirror(composed), parts)
+
+
+def _half_body(
+    recipe: Recipe, rng: Rng, xy: NDArray[np.float64], upper: NDArray[np.bool_], aspect: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Centre and size of the upper or lower half (JointsDataset.half_body_transform), or None."""
+    chance, which = rng.uniform(), rng.uniform()
+    labelled = np.isfinite(xy).all(axis=-1)
+    if chance >= recipe.half_body or labelled.sum() <= recipe.half_body_joints:
+        return None
+    above, below = xy[labelled & upper], xy[labelled & ~upper]
+    chosen = above if which < 0.5 and len(above) > 2 else (below if len(below) > 2 else above)
+    if len(chosen) < 2:
+        return None
+    span = chosen.max(axis=0) - chosen.min(axis=0)
+    size = np.array([max(span[0], span[1] * aspect), max(span[1], span[0] / aspect)]) * 1.5
+    return (chosen.mean(axis=0), size) if (size > 0).all() else None

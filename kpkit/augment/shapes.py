@@ -1,0 +1,102 @@
+"""Polygons and masks through a matrix."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from kpkit.augment import geometry as geo
+from kpkit.errors import RecordError
+
+Polygon = NDArray[np.float64]
+Mask = NDArray[np.uint8]
+
+
+def move_polygon(matrix: NDArray[np.float64], polygon: Polygon) -> Polygon:
+    """A polygon through the matrix.  [n,2] float64 pixels"""
+    return geo.apply_points(matrix, polygon)
+
+
+def clip_polygon(polygon: Polygon, width: int, height: int) -> Polygon:
+    """The part of a polygon inside the frame (Sutherland and Hodgman 1974), empty where nothing is left.
+
+    polygon  [n,2]  float64  pixels; the frame's edges are at -0.5 and width - 0.5, height - 0.5
+    """
+    for axis, limit, keep_low in ((0, -0.5, False), (0, width - 0.5, True), (1, -0.5, False), (1, height - 0.5, True)):
+        if len(polygon) == 0:
+            return polygon
+        polygon = _clip_side(polygon, axis, limit, keep_low)
+    return polygon if len(polygon) >= 3 else np.zeros((0, 2))
+
+
+def _clip_side(polygon: Polygon, axis: int, limit: float, keep_low: bool) -> Polygon:
+    inside = polygon[:, axis] <= limit if keep_low else polygon[:, axis] >= limit
+    if inside.all():
+        return polygon
+    kept: list[NDArray[np.float64]] = []
+    for i in range(len(polygon)):
+        before, here = polygon[i - 1], polygon[i]
+        if inside[i] != inside[i - 1]:
+            share = (limit - before[axis]) / (here[axis] - before[axis])
+            kept.append(before + share * (here - before))
+        if inside[i]:
+            kept.append(here)
+    return np.array(kept).reshape(-1, 2)
+
+
+def polygon_area(polygon: Polygon) -> float:
+    """Area by the shoelace formula.  pixels^2"""
+    if len(polygon) < 3:
+        return 0.0
+    x, y = polygon[:, 0], polygon[:, 1]
+    return float(abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) / 2)
+
+
+def move_mask(matrix: NDArray[np.float64], mask: Mask, out_wh: tuple[int, int]) -> Mask:
+    """A mask through the matrix, nearest pixel, 0 outside.
+
+    mask  [H,W]  uint8    returns  [h,w]  uint8
+    """
+    moved = cv2.warpAffine(mask, matrix, out_wh, flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
+    return moved.astype(np.uint8, copy=False)
+
+
+def decode_rle(segmentation: dict[str, Any], place: str) -> Mask:
+    """COCO run lengths (a list of counts, or the compressed string) as a mask of 0 and 255.  [H,W] uint8
+
+    Raises RecordError where the counts do not fill the stated size.
+    """
+    from pycocotools import mask as coco_mask
+
+    size, counts = segmentation.get("size"), segmentation.get("counts")
+    if not isinstance(size, list) or len(size) != 2 or not isinstance(counts, list | str | bytes):
+        raise RecordError("not a run-length mask", code="KP-RLE", place=place, expected="'size' and 'counts'")
+    height, width = (int(side) for side in size)
+    if isinstance(counts, list):
+        if sum(counts) != height * width or min(counts, default=0) < 0:
+            raise RecordError(
+                "the run lengths do not fill the mask",
+                code="KP-RLE",
+                place=place,
+                expected=f"{height * width} pixels",
+                got=str(sum(counts)),
+            )
+        values = np.zeros(len(counts), np.uint8)
+        values[1::2] = 255
+        return np.ascontiguousarray(np.repeat(values, counts).reshape(width, height).T)
+    text = counts.encode("ascii") if isinstance(counts, str) else counts
+    decoded: Mask = coco_mask.decode({"size": [height, width], "counts": text})
+    return np.ascontiguousarray(decoded) * np.uint8(255)
+
+
+def encode_rle(mask: Mask) -> dict[str, Any]:
+    """A mask as COCO's uncompressed run lengths, column by column, starting with the zeros."""
+    flat = (mask.T.reshape(-1) > 0).astype(np.int8)
+    edges = np.flatnonzero(np.diff(flat)) + 1
+    counts = np.diff(np.concatenate(([0], edges, [len(flat)]))).tolist()
+    if len(flat) and flat[0]:
+        counts = [0, *counts]
+    return {"size": [int(side) for side in mask.shape], "counts": counts}

@@ -1,0 +1,149 @@
+"""Moves the labels of one image by one matrix: points, flags, boxes, polygons; left and right swap after a mirror.
+
+Nothing is deleted. A joint that leaves the frame is unlabelled and truncated, and where it went is handed back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kpkit.augment import geometry as geo
+from kpkit.augment.shapes import clip_polygon, move_polygon, polygon_area
+from kpkit.core import visibility as vis
+from kpkit.core.skeleton import Skeleton
+
+Polygon = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The persons of one image.
+
+    xy          [P,K,2]  float64  pixels, NaN where unlabelled    visibility  [P,K] uint8    truncated [P,K] bool
+    bbox_xywh   [P,4]    float64  pixels, NaN unknown             head_box    [P,4] float64
+    area        [P]      float64  pixels^2, NaN unknown
+    polygons    P lists of [n,2] float64 polygons; an empty list where a person has none
+    lateral     name -> P values of "left", "right" or anything else: fields that name a side
+    """
+
+    xy: NDArray[np.float64]
+    visibility: NDArray[np.uint8]
+    truncated: NDArray[np.bool_]
+    bbox_xywh: NDArray[np.float64]
+    head_box: NDArray[np.float64]
+    area: NDArray[np.float64]
+    polygons: list[list[Polygon]] = field(default_factory=list)
+    lateral: dict[str, list[Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Moved:
+    """labels  in the output frame    gone  [P,K,2] float64: where joints that left the frame went, NaN elsewhere"""
+
+    labels: Labels
+    gone: NDArray[np.float64]
+
+
+def move(
+    labels: Labels,
+    matrix: NDArray[np.float64],
+    out_wh: tuple[int, int],
+    skeleton: Skeleton,
+    *,
+    mirrored: bool | None = None,
+) -> Moved:
+    """All labels through one matrix.
+
+    matrix    [2,3]  float64  source -> output pixels      out_wh  (width, height) of the output
+    mirrored  left and right swap; None: by the matrix
+    """
+    mirror = geo.is_mirror(matrix) if mirrored is None else mirrored
+    return settle(replace(labels, xy=geo.apply_points(matrix, labels.xy)), labels, matrix, out_wh, skeleton, mirror)
+
+
+def settle(
+    moved: Labels,
+    before: Labels,
+    matrix: NDArray[np.float64],
+    out_wh: tuple[int, int],
+    skeleton: Skeleton,
+    mirrored: bool,
+) -> Moved:
+    """Swap sides, take joints out of the frame, and bring boxes and polygons after points that are moved already."""
+    xy, flags, truncated = moved.xy, moved.visibility, moved.truncated
+    if mirrored:
+        order = skeleton.flip_index
+        xy, flags, truncated = xy[:, order], flags[:, order], truncated[:, order]
+    left = geo.outside(xy, *out_wh)
+    gone = np.where(left[..., None], xy, np.nan)
+    xy, flags, truncated = vis.leave_frame(xy, flags, truncated, left)
+    polygons = [[move_polygon(matrix, one) for one in person] for person in before.polygons]
+    boxes, areas = _boxes(before, polygons, matrix, out_wh)
+    labels = Labels(
+        xy=xy,
+        visibility=flags,
+        truncated=truncated,
+        bbox_xywh=boxes,
+        head_box=geo.apply_boxes(matrix, before.head_box),
+        area=areas,
+        polygons=[[clip_polygon(one, *out_wh) for one in person] for person in polygons],
+        lateral={name: swap_sides(values) if mirrored else values for name, values in before.lateral.items()},
+    )
+    return Moved(labels, gone)
+
+
+def _boxes(
+    before: Labels, polygons: list[list[Polygon]], matrix: NDArray[np.float64], out_wh: tuple[int, int]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Boxes clipped to the frame; areas of the clipped polygon where there is one, else by the share that is left."""
+    whole = geo.apply_boxes(matrix, before.bbox_xywh)
+    areas = before.area * geo.scale_of(matrix)
+    for i, person in enumerate(polygons):
+        if person and np.isfinite(whole[i]).all():
+            whole[i] = geo.hull(np.concatenate(person))
+    boxes = geo.clip_boxes(whole, *out_wh)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = boxes[:, 2] * boxes[:, 3] / (whole[:, 2] * whole[:, 3])
+    areas = np.where(np.isfinite(share), areas * share, np.where(np.isfinite(whole[:, 0]), np.nan, areas))
+    for i, person in enumerate(polygons):
+        if person and np.isfinite(areas[i]):
+            areas[i] = sum(polygon_area(clip_polygon(one, *out_wh)) for one in person)
+    return boxes, areas
+
+
+def swap_sides(values: list[Any]) -> list[Any]:
+    """Values of a lateral field after a mirror: "left" and "right" change places, anything else stays."""
+    other = {"left": "right", "right": "left", "Left": "Right", "Right": "Left", "l": "r", "r": "l", "L": "R", "R": "L"}
+    return [other.get(value, value) if isinstance(value, str) else value for value in values]
+
+
+def flip_channels(heatmaps: NDArray[Any], skeleton: Skeleton) -> NDArray[Any]:
+    """Heatmaps of the mirrored image: columns reversed, channels of flip pairs exchanged.
+
+    heatmaps  [..., K, h, w]  any dtype
+
+    Source: HRNet lib/utils/transforms.py flip_back.
+    """
+    flipped: NDArray[Any] = heatmaps[..., ::-1][..., skeleton.flip_index, :, :]
+    return flipped
+
+
+def flip_limbs(skeleton: Skeleton) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """How the limbs (edges) of a skeleton swap in a mirror.
+
+    returns  order [L] int64: which limb takes whose place; a limb without a mirror image keeps its own
+             sign  [L] int64: -1 where the partner runs the other way (its vector field changes sign), else 1
+    """
+    position = {edge: i for i, edge in enumerate(skeleton.edges)}
+    order, sign = np.arange(len(skeleton.edges)), np.ones(len(skeleton.edges), np.int64)
+    for i, (a, b) in enumerate(skeleton.edges):
+        mirrored = (int(skeleton.flip_index[a]), int(skeleton.flip_index[b]))
+        if mirrored in position:
+            order[i] = position[mirrored]
+        elif mirrored[::-1] in position:
+            order[i], sign[i] = position[mirrored[::-1]], -1
+    return order, sign
