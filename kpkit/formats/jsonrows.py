@@ -259,7 +259,7 @@ def _take(rows: Index, selection: Index) -> Index:
 
 def differs(now: NDArray[Any], before: NDArray[Any]) -> NDArray[np.bool_]:
     """[n] bool: rows that differ, bit for bit (NaN equals NaN)."""
-    if _same_memory(now, before):
+    if not len(now) or _same_memory(now, before):
         return np.zeros(len(now), bool)
     if now.dtype == object or before.dtype == object:
         pairs = zip(now, before, strict=True)
