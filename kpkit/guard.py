@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import os
 import secrets
 import shutil
@@ -23,14 +24,16 @@ TEMP_PREFIX = ".kpkit-tmp-"
 def publish(output: Path, *, force: bool = False, directory: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside `output`; when the block ends well it is synced and renamed, else removed.
 
-    output     the final path; parents are made
-    force      replace what is there
+    output     the final path; missing parents are made, and removed again when the block fails
+    force      replace what is there; a folder is only ever replaced by a folder
     directory  the output is a folder (the temporary folder exists already when yielded)
 
     Raises OutputError when the output exists without `force`, or cannot be written.
     """
-    check_free(output, force=force)
+    check_free(output, force=force, directory=directory)
     temporary = output.parent / f"{TEMP_PREFIX}{output.name}-{secrets.token_hex(4)}"
+    made = [one for one in (*output.parent.parents[::-1], output.parent) if not os.path.exists(one)]
+    done = False
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         if directory:
@@ -38,15 +41,26 @@ def publish(output: Path, *, force: bool = False, directory: bool = False) -> It
         yield temporary
         _sync_tree(temporary)
         _swap_in(temporary, output, force=force)
+        done = True
         _sync_dir(output.parent)
     except OSError as error:
-        raise output_error(error, output) from error
+        raise output_error(error, output, temporary) from error
     finally:
         _remove(temporary)
+        if not done:
+            _remove_empty(made)
 
 
-def check_free(output: Path, *, force: bool) -> None:
-    """Raise OutputError where `output` exists and may not be replaced."""
+def check_free(output: Path, *, force: bool, directory: bool = True) -> None:
+    """Raise OutputError where `output` exists and may not be replaced, or is a folder in the place of a file."""
+    if force and not directory and output.is_dir():
+        raise OutputError(
+            "a folder stands where the file should be written",
+            code="KP-OUTPUT-FOLDER",
+            place=str(output),
+            expected="a file, or nothing",
+            help="choose another name with -o; --force replaces a folder only by a folder",
+        )
     if os.path.lexists(output) and not force:
         raise OutputError(
             "the output exists already",
@@ -56,8 +70,11 @@ def check_free(output: Path, *, force: bool) -> None:
         )
 
 
-def output_error(error: OSError, output: Path) -> OutputError:
-    """An OSError of writing, in words that say what to do."""
+def output_error(error: OSError, output: Path, temporary: Path | None = None) -> OutputError:
+    """An OSError of writing, in words that say what to do.
+
+    temporary  what stands for `output` while it is written; messages name the output in its place
+    """
     reasons = {
         errno.ENOSPC: ("the disk is full", "free some space or choose another disk with -o"),
         errno.EDQUOT: ("the disk quota is used up", "free some space or choose another disk with -o"),
@@ -69,7 +86,10 @@ def output_error(error: OSError, output: Path) -> OutputError:
         errno.ENOTDIR: ("a part of the path is a file, not a folder", "correct the path after -o"),
     }
     reason, help = reasons.get(error.errno or 0, (f"cannot be written: {error.strerror or error}", "check the path"))
-    return OutputError(reason, code="KP-OUTPUT-WRITE", place=str(error.filename or output), help=help)
+    place = str(error.filename or output)
+    if temporary is not None:
+        place = place.replace(str(temporary), str(output))
+    return OutputError(reason, code="KP-OUTPUT-WRITE", place=place, help=help)
 
 
 def contained(name: str, *, place: str) -> str:
@@ -114,14 +134,13 @@ def orphans(output: Path) -> list[Path]:
     """Temporary files and folders that killed runs left beside `output`."""
     if not output.parent.is_dir():
         return []
-    return sorted(output.parent.glob(f"{TEMP_PREFIX}{output.name}-*"))
+    return sorted(output.parent.glob(f"{TEMP_PREFIX}{glob.escape(output.name)}-*"))
 
 
 def _swap_in(temporary: Path, output: Path, *, force: bool) -> None:
     if not force:
-        # The output may have appeared since the first check.
-        check_free(output, force=False)
-    if output.is_dir() and not output.is_symlink():
+        _claim(temporary, output)
+    elif output.is_dir() and not output.is_symlink():
         old = output.parent / f"{TEMP_PREFIX}{output.name}-{secrets.token_hex(4)}"
         os.rename(output, old)
         try:
@@ -134,6 +153,22 @@ def _swap_in(temporary: Path, output: Path, *, force: bool) -> None:
         output.unlink()
         os.rename(temporary, output)
     else:
+        os.replace(temporary, output)
+
+
+def _claim(temporary: Path, output: Path) -> None:
+    """Rename onto a name that is free; what has appeared there since the first check stays."""
+    check_free(output, force=False)
+    if temporary.is_dir() or temporary.is_symlink():
+        os.rename(temporary, output)
+        return
+    try:
+        # Unlike a rename, a link never replaces; so nothing can slip in between check and rename.
+        os.link(temporary, output)
+    except FileExistsError:
+        check_free(output, force=False)
+        raise
+    except OSError:  # a file system without hard links
         os.replace(temporary, output)
 
 
@@ -167,6 +202,13 @@ def _remove(path: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    """Remove folders that are empty, the innermost first."""
+    for folder in reversed(folders):
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def read_bytes(path: Path, *, limit: int | None = None) -> bytes:

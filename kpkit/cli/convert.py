@@ -20,8 +20,12 @@ Source = Annotated[
 Target = Annotated[str, typer.Argument(metavar="DST", help="Format of the output.", autocompletion=complete.formats)]
 Inputs = Annotated[
     list[Path] | None,
+    # What cannot be read is said by the reader, which knows more than typer.
     typer.Argument(
-        metavar="INPUT", help="Files or folders with labels. Left out: the current folder.", show_default=False
+        metavar="INPUT",
+        help="Files or folders with labels. Left out: the current folder.",
+        show_default=False,
+        readable=False,
     ),
 ]
 Output = Annotated[

@@ -12,7 +12,7 @@ from kpkit.cli.command import reporting
 from kpkit.cli.convert import ImageList, Images, ImageSizes, Layout
 from kpkit.cli.output import Console, Part, plural
 
-Input = Annotated[Path, typer.Argument(metavar="PATH", help="A file or folder with labels.")]
+Input = Annotated[Path, typer.Argument(metavar="PATH", help="A file or folder with labels.", readable=False)]
 From = Annotated[
     str | None,
     typer.Option(

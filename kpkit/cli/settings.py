@@ -70,9 +70,10 @@ def collect(
 
 def _find(folder: Path) -> tuple[Path | None, dict[str, Any]]:
     for place in (folder, *folder.parents):
-        if (path := place / "kpkit.toml").is_file():
+        # Not Path.is_file, which raises in a folder above that may not be entered.
+        if os.path.isfile(path := place / "kpkit.toml"):
             return path, _read(path)
-        if (path := place / "pyproject.toml").is_file() and "kpkit" in (tool := _read(path).get("tool", {})):
+        if os.path.isfile(path := place / "pyproject.toml") and "kpkit" in (tool := _read(path).get("tool", {})):
             return path, tool["kpkit"]
     return None, {}
 
