@@ -68,7 +68,7 @@ class Recipe:
     occlusion_shape: tuple[str, ...] = ("rectangle",)
     occlusion_fill: str = "mean"
     occlusion_value: int = 0
-    occluders: int = 8
+    occluders: int = 3
     albumentations: str = ""
 
     def __post_init__(self) -> None:
@@ -194,10 +194,14 @@ def _check_choices(recipe: Recipe) -> None:
     for shape in recipe.occlusion_shape:
         _check_choice("occlusion_shape", shape, SHAPES)
     size = recipe.input_size
-    if size is not None and (len(size) != 2 or any(type(side) is not int or not 1 <= side <= 16384 for side in size)):
+    if size is not None and not _is_size(size):
         raise UsageError(
             "'input_size' is not a size", code="KP-RECIPE", expected="[height, width], e.g. [256, 192]", got=str(size)
         )
+
+
+def _is_size(size: tuple[Any, ...]) -> bool:
+    return len(size) == 2 and all(type(side) is int and 1 <= side <= 16384 for side in size)
 
 
 def _check_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
