@@ -107,9 +107,9 @@ def check_references(
     images: ImageTable,
     reader: ColumnReader,
 ) -> NDArray[np.bool_]:
-    """[n] bool: the row's image and category exist; an error for each of the others."""
+    """[n] bool: the row's image and category exist; an error for each of the others that could be read at all."""
     good = image_index >= 0
-    for row in np.flatnonzero(~good).tolist():
+    for row in [row for row in np.flatnonzero(~good).tolist() if row not in reader.unreadable]:
         reader.collector.error(
             RecordError(
                 "the annotation points to an image that is not listed",
@@ -119,10 +119,13 @@ def check_references(
                 got=str(columns["image_id"][row]),
             )
         )
+    good[list(reader.unreadable)] = False
     if not category_ids:
         return good
-    unknown = set(np.unique(columns["category_id"]).tolist()) - category_ids
-    for row in np.flatnonzero(np.isin(columns["category_id"], list(unknown))).tolist() if unknown else []:
+    # Sets, not sorting: integers and texts may stand side by side.
+    unknown = set(columns["category_id"].tolist()) - category_ids
+    rows = [row for row, one in enumerate(columns["category_id"].tolist()) if one in unknown] if unknown else []
+    for row in [row for row in rows if row not in reader.unreadable]:
         good[row] = False
         reader.collector.error(
             RecordError(
@@ -143,7 +146,7 @@ def first_of_each_id(ids: Column, rows: Callable[[], Rows], reader: ColumnReader
         return keep
     first: dict[Any, int] = {}
     for row, value in enumerate(ids.tolist()):
-        original = first.setdefault(value, row)
+        original = row if row in reader.unreadable else first.setdefault(value, row)
         if original == row:
             continue
         raw = rows()

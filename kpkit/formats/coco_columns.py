@@ -20,7 +20,7 @@ from kpkit.core.report import Collector
 from kpkit.core.table import Column, as_column, as_ids
 from kpkit.errors import RecordError
 from kpkit.formats.coco_checks import check_flags, look_at_points
-from kpkit.formats.coco_parse import row_error
+from kpkit.formats.coco_parse import fields_of, row_error
 
 BLOCK = 4096
 
@@ -32,7 +32,7 @@ class Extra(msgspec.Struct, gc=False):
 
     truncated: list[str] = []
     head_box: list[float] | None = None
-    bbox_source: str = "annotated"
+    bbox_source: str = ""
     area_source: str = ""
     extras: dict[str, Any] | None = None
 
@@ -60,6 +60,7 @@ class ColumnReader:
     results    rows are detections: no ids, the third value of a keypoint is a score
     names      of the joints, for messages
     capacity   rows expected (grown when there are more)
+    unreadable rows to leave out, because an error about them was collected
     """
 
     def __init__(
@@ -73,13 +74,14 @@ class ColumnReader:
         self.visibility = np.empty((capacity, self.k), np.uint8)
         self.kpkit: dict[int, Extra] = {}
         self.ghosts: list[int] = []
+        self.unreadable: set[int] = set()
         self._parts: dict[str, list[Any]] = {}
 
     def add(self, raws: Sequence[Any]) -> None:
         """Decode and check one block of raw rows."""
         rows = self._rows(raws)
         self._grow(self.n + len(rows))
-        self._check_required(rows)
+        self._check_required(rows, raws)
         keypoints = self._keypoints(rows)
         self._put("id", _id_list(rows, "id"))
         self._put("image_id", as_ids([row.image_id for row in rows]))
@@ -90,7 +92,8 @@ class ColumnReader:
         self._put("score", _scores(rows))
         self._put("track_id", _optional([row.track_id for row in rows]))
         self.kpkit.update({self.n + i: row.kpkit for i, row in enumerate(rows) if row.kpkit is not None})
-        self._put_points(keypoints, np.array([-1 if row.num_keypoints is None else row.num_keypoints for row in rows]))
+        stated = np.array([-1 if row.num_keypoints is None else row.num_keypoints for row in rows])
+        self._put_points(keypoints, stated, np.array([not row.keypoints for row in rows], bool))
         self.n += len(rows)
 
     def place(self, row: int, rest: str = "") -> str:
@@ -117,12 +120,17 @@ class ColumnReader:
     def _put(self, name: str, values: Column) -> None:
         self._parts.setdefault(name, []).append(values)
 
-    def _put_points(self, keypoints: NDArray[np.float64], stated: NDArray[np.int64]) -> None:
-        """Flags and coordinates of a block into the columns; NaN where unlabelled."""
+    def _put_points(self, keypoints: NDArray[np.float64], stated: NDArray[np.int64], bare: NDArray[np.bool_]) -> None:
+        """Flags and coordinates of a block into the columns; NaN where unlabelled.
+
+        stated  [n]  num_keypoints, -1 not given    bare  [n]  bool  the row has no keypoints
+        """
         end = self.n + len(keypoints)
         points = keypoints[..., :2]
         if self.results:
             flags = np.full(keypoints.shape[:2], 2, np.uint8)
+            flags[bare] = 0
+            points[bare] = np.nan
         else:
             flags = check_flags(keypoints[..., 2], self)
             self.ghosts += look_at_points(points, flags, stated, self)
@@ -144,8 +152,9 @@ class ColumnReader:
         except (msgspec.MsgspecError, RecursionError) as error:
             where = self.place(row).removeprefix(f"{self.path}: ")
             self.collector.error(row_error(error, self.path, where, bytes(raw)))
-            # Only reached when findings are collected: the row goes on without the field that is wrong.
-            return Row(image_id=_peek(raw, "image_id"), id=_peek(raw, "id"), category_id=_peek(raw, "category_id"))
+            # Only reached when findings are collected: the row takes its place and is left out in the end.
+            self.unreadable.add(row)
+            return Row(image_id=-1, id=-1, category_id=-1)
 
     def _grow(self, rows: int) -> None:
         if rows <= len(self.xy):
@@ -205,20 +214,19 @@ class ColumnReader:
                 )
         return block
 
-    def _check_required(self, rows: list[Row]) -> None:
+    def _check_required(self, rows: list[Row], raws: Sequence[Any]) -> None:
         if self.results:
             return
         for name in ("id", "category_id"):
-            values = [getattr(row, name) for row in rows]
-            if UNSET in values:
-                first = values.index(UNSET)
+            for i in [i for i, row in enumerate(rows) if getattr(row, name) is UNSET]:
+                self.unreadable.add(self.n + i)
                 self.collector.error(
                     RecordError(
-                        f"an annotation has no '{name}'",
+                        f"a record has no '{name}'",
                         code="KP-COCO-MISSING",
-                        place=self.place(self.n + first),
+                        place=self.place(self.n + i),
                         expected=f"a field '{name}'",
-                        got=_fields(rows[first]),
+                        got=fields_of(raws[i]),
                     )
                 )
 
@@ -244,18 +252,6 @@ def _scores(rows: list[Row]) -> NDArray[np.float64]:
 
 def _optional(values: Iterable[Id | None]) -> Column:
     return as_column(list(values))
-
-
-def _peek(raw: Any, name: str) -> Any:
-    try:
-        value = msgspec.json.decode(raw).get(name)
-    except (msgspec.MsgspecError, RecursionError, AttributeError):
-        return -1
-    return value if isinstance(value, int | str) else -1
-
-
-def _fields(row: Row) -> str:
-    return "fields " + ", ".join(name for name in row.__struct_fields__ if getattr(row, name) not in (UNSET, None))
 
 
 def first_row(path: Path, raw: Any) -> Row:

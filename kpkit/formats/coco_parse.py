@@ -5,6 +5,8 @@ Rows are sliced, not decoded: the decoder checks that they are JSON and hands ou
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -16,6 +18,7 @@ from kpkit.formats.jsonplace import byte_of, locate, split_message
 from kpkit.guard import read_bytes
 
 BOM = b"\xef\xbb\xbf"
+_MISSING = re.compile(r"Object missing required field `(?P<name>[^`]*)`")
 
 
 class _Top(msgspec.Struct, gc=False):
@@ -107,7 +110,7 @@ def explain(error: Exception, buffer: bytes, path: Path) -> NoReturn:
             got=got,
         ) from error
     byte = byte_of(message)
-    if byte is None:
+    if byte is None or byte >= len(buffer):
         raise FormatError(
             "the JSON ends too early",
             code="KP-JSON-TRUNCATED",
@@ -146,6 +149,15 @@ def row_error(error: Exception, path: Path, place: str, raw: bytes) -> InputErro
     """A typed decoder's error about one row."""
     if isinstance(error, msgspec.ValidationError):
         where, expected, got, rest = split_message(str(error))
+        missing = _MISSING.match(rest)
+        if missing is not None:
+            return RecordError(
+                f"a record has no '{missing['name']}'",
+                code="KP-COCO-MISSING",
+                place=f"{path}: {place}{where}",
+                expected=f"a field '{missing['name']}'",
+                got=fields_of(raw),
+            )
         return RecordError(
             rest or "a field has the wrong type",
             code="KP-COCO-TYPE",
@@ -154,6 +166,33 @@ def row_error(error: Exception, path: Path, place: str, raw: bytes) -> InputErro
             got=got or raw[:60].decode("utf-8", "replace"),
         )
     return FormatError(f"not valid JSON: {error}", code="KP-JSON-SYNTAX", place=f"{path}: {place}")
+
+
+def fields_of(raw: bytes) -> str:
+    """The field names of one raw record, for messages."""
+    return "fields " + ", ".join(msgspec.json.decode(raw, type=dict[str, msgspec.Raw]))
+
+
+def check_keys_once(top: bytes, path: Path) -> None:
+    """Raise FormatError where the top level gives a name twice: a whole array would be lost without a word.
+
+    top  the top level with its two arrays emptied
+    """
+    try:
+        pairs: list[tuple[str, Any]] = json.loads(top, object_pairs_hook=list)
+    except RecursionError as error:
+        explain(error, top, path)
+    names = [name for name, _ in pairs]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise FormatError(
+            "the top level gives one name twice",
+            code="KP-JSON-KEY-TWICE",
+            place=f"{path}: {twice}",
+            expected="each name once",
+            got=", ".join(names),
+            help="put the two into one, or rename one of them",
+        )
 
 
 def _top_keys(buffer: bytes, path: Path) -> dict[str, msgspec.Raw]:

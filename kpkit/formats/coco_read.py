@@ -19,7 +19,7 @@ from kpkit.formats.base import ReadOptions
 from kpkit.formats.coco_checks import check_references, first_of_each_id, look_outside
 from kpkit.formats.coco_columns import BLOCK, ColumnReader
 from kpkit.formats.coco_images import Images, read_images
-from kpkit.formats.coco_parse import Parsed
+from kpkit.formats.coco_parse import Parsed, check_keys_once
 from kpkit.formats.coco_skeleton import Categories, choose, read_categories
 from kpkit.formats.jsonrows import IMAGE_COLUMNS, ROW_COLUMNS, MemoryRows, Rows, RowSource
 
@@ -58,6 +58,7 @@ def assemble(
 
     persons  rows expected (an estimate will do)    rows  gives the raw rows once all blocks were seen
     """
+    check_keys_once(top, path)
     skeleton = choose(categories.skeleton, options.skeleton, persons, str(path), collector)
     reader = ColumnReader(path, skeleton.keypoints, results=False, collector=collector, capacity=persons)
     for block in blocks:
@@ -85,7 +86,24 @@ def assemble(
         skeleton=skeleton,
         ghosts=np.array(reader.ghosts, np.int64),
     )
-    return dataset.replace(source=source)
+    return dataset.replace(source=source, meta=read_meta(top))
+
+
+class _Kpkit(msgspec.Struct, gc=False):
+    meta: dict[str, Any] = {}
+
+
+class _Top(msgspec.Struct, gc=False):
+    kpkit: _Kpkit | None = None
+
+
+def read_meta(top: bytes) -> dict[str, Any]:
+    """Fields of the dataset as a whole, from the key `kpkit` of the top level; none where it says something else."""
+    try:
+        found = msgspec.json.decode(top, type=_Top).kpkit
+    except (msgspec.MsgspecError, RecursionError):
+        return {}
+    return found.meta if found is not None else {}
 
 
 def build(
@@ -133,6 +151,7 @@ def _kpkit_columns(
     n = len(rows)
     at = {row: i for i, row in enumerate(rows.tolist())}
     truncated, head = np.zeros((n, len(skeleton)), bool), np.full((n, 4), np.nan)
+    visible = columns["visibility"] == 2
     bbox_source = np.isfinite(columns["bbox"]).all(axis=1).astype(np.uint8)
     area_source = np.isfinite(columns["area"]).astype(np.uint8)
     extras: dict[str, list[Any]] = {}
@@ -140,20 +159,12 @@ def _kpkit_columns(
         i, place = at.get(row), reader.place(row, ".kpkit")
         if i is None:
             continue
-        truncated[i, [_joint(skeleton, name, place) for name in extra.truncated]] = True
-        if extra.head_box is not None:
-            head[i] = _head_box(extra.head_box, place)
+        truncated[i] = _truncated(extra.truncated, visible[i], skeleton, f"{place}.truncated", reader)
+        head[i] = _head_box(extra.head_box, f"{place}.head_box", reader)
         bbox_source[i] = _code(BBOX_SOURCES, extra.bbox_source, bbox_source[i])
         area_source[i] = _code(AREA_SOURCES, extra.area_source, area_source[i])
         for name, value in (extra.extras or {}).items():
             extras.setdefault(name, [None] * n)[i] = value
-    wrong = truncated & (columns["visibility"] == 2)
-    if wrong.any():
-        raise RecordError(
-            "a joint is truncated and visible",
-            code="KP-COCO-KPKIT",
-            place=reader.place(int(rows[np.argwhere(wrong)[0, 0]]), ".kpkit.truncated"),
-        )
     return {
         "truncated": truncated,
         "head_box": head,
@@ -163,22 +174,41 @@ def _kpkit_columns(
     }
 
 
-def _joint(skeleton: Skeleton, name: str, place: str) -> int:
-    if name not in skeleton.keypoints:
-        raise RecordError(f"'{name}' is no joint of this file", code="KP-COCO-KPKIT", place=f"{place}.truncated")
-    return skeleton.keypoints.index(name)
-
-
-def _head_box(box: list[float], place: str) -> list[float]:
-    if len(box) != 4:
-        raise RecordError(
-            "'head_box' has the wrong length",
-            code="KP-COCO-KPKIT",
-            place=place,
-            expected="4 numbers",
-            got=str(len(box)),
+def _truncated(
+    names: list[str], visible: NDArray[np.bool_], skeleton: Skeleton, place: str, reader: ColumnReader
+) -> NDArray[np.bool_]:
+    """[K] bool: the named joints; an error for a name that is no joint, and for a joint that is visible."""
+    found = np.zeros(len(skeleton), bool)
+    for name in names:
+        joint = skeleton.keypoints.index(name) if name in skeleton.keypoints else None
+        if joint is not None and not visible[joint]:
+            found[joint] = True
+            continue
+        reader.collector.error(
+            RecordError(
+                "a truncated joint is no joint of this file" if joint is None else "a joint is truncated and visible",
+                code="KP-COCO-KPKIT",
+                place=place,
+                expected="one of " + ", ".join(skeleton.keypoints) if joint is None else "v = 0 or 1",
+                got=name if joint is None else f"v = 2 for '{name}'",
+            )
         )
-    return box
+    return found
+
+
+def _head_box(box: list[float] | None, place: str, reader: ColumnReader) -> list[float]:
+    if box is not None and len(box) != 4:
+        reader.collector.error(
+            RecordError(
+                "'head_box' has the wrong length",
+                code="KP-COCO-KPKIT",
+                place=place,
+                expected="4 numbers (x, y, width, height)",
+                got=f"{len(box)} numbers",
+            )
+        )
+        box = None
+    return [np.nan] * 4 if box is None else box
 
 
 def _code(names: tuple[str, ...], name: str, default: int) -> int:

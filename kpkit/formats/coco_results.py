@@ -14,7 +14,7 @@ from kpkit.core.table import as_ids
 from kpkit.errors import RecordError, UsageError
 from kpkit.formats.base import ReadOptions
 from kpkit.formats.coco_columns import BLOCK, ColumnReader, Row, first_row
-from kpkit.formats.coco_parse import Parsed
+from kpkit.formats.coco_parse import Parsed, fields_of
 from kpkit.formats.coco_read import columns_as_read, lookup
 from kpkit.formats.jsonrows import MemoryRows, RowSource
 
@@ -72,6 +72,7 @@ def _guess(parsed: Parsed, path: Path, collector: Collector) -> Skeleton:
             code="KP-COCO-RESULTS",
             place=f"{path}: [0]",
             expected="a field 'keypoints'",
+            got=fields_of(parsed.rows[0]),
             help="boxes alone are no keypoint results",
         )
     if len(first.keypoints) == 51:

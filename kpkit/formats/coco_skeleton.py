@@ -59,7 +59,11 @@ def _entries(raw: bytes | None, place: str) -> list[dict[str, Any]]:
         return msgspec.json.decode(raw, type=list[dict[str, Any]])
     except msgspec.MsgspecError as error:
         raise RecordError(
-            "'categories' is not a list of objects", code="KP-COCO-CATEGORY", place=f"{place}: categories"
+            "'categories' has the wrong shape",
+            code="KP-COCO-CATEGORY",
+            place=f"{place}: categories",
+            expected="a list of objects",
+            got=raw[:60].decode("utf-8", "replace"),
         ) from error
 
 
@@ -69,7 +73,11 @@ def _skeleton(entry: dict[str, Any], here: str, collector: Collector) -> Skeleto
         return None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise RecordError(
-            "keypoint names must be a list of strings", code="KP-COCO-CATEGORY", place=f"{here}.keypoints"
+            "the names of the joints have the wrong type",
+            code="KP-COCO-CATEGORY",
+            place=f"{here}.keypoints",
+            expected="a list of strings",
+            got=str(names)[:60],
         )
     if len(set(names)) != len(names):
         twice = sorted({name for name in names if names.count(name) > 1})

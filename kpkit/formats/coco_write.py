@@ -10,6 +10,7 @@ import msgspec
 
 from kpkit.core.dataset import Dataset
 from kpkit.formats.coco_encode import annotation_chunks, image_chunks
+from kpkit.formats.coco_read import read_meta
 from kpkit.formats.coco_skeleton import to_category
 from kpkit.formats.jsonrows import RowSource
 
@@ -60,10 +61,10 @@ def top_level(dataset: Dataset, source: RowSource | None, version: str) -> dict[
             "annotations": b"[]",
             "categories": msgspec.json.encode(_categories(dataset)),
         }
-    if dataset.meta:
-        top["kpkit"] = msgspec.json.encode({"meta": dict(dataset.meta)})
-    elif source is None:
+    if dict(dataset.meta) != (read_meta(source.top) if source is not None else {}):
         top.pop("kpkit", None)
+        if dataset.meta:
+            top["kpkit"] = msgspec.json.encode({"meta": dict(dataset.meta)})
     return top
 
 
