@@ -66,6 +66,8 @@ class MpiiFormat(Format):
         text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
         if _FIRST.match(text) and (b'"joints_vis"' in text or all(name in text for name in _POSITION)):
             return "MPII HRNet json"
+        if text.rstrip() == b"[]":
+            return "MPII HRNet json (no persons)"
         return None
 
     def read(self, path: Path, options: ReadOptions, collector: Collector) -> Dataset:

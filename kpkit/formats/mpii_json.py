@@ -3,8 +3,8 @@
     {"joints_vis": [16 x 0|1], "joints": [16 x [x, y]], "image": name, "scale": s, "center": [x, y]}
 
 Stored: 1-based pixels; `joints_vis` says *labelled*, not visible, so every labelled joint is read as visible and the
-Report says that this is not known. A missing joint is [-1, -1] with `joints_vis` 0. Files of the test set have no
-joints at all.
+Report says that this is not known. A missing joint is [-1, -1] with `joints_vis` 0; so is a missing centre, and a missing
+scale is -1. Files of the test set have no joints at all.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ def read_json(path: Path, options: ReadOptions, collector: Collector) -> Dataset
     sizes = [options.sizes.get(one, (-1, -1)) for one in paths]
     xy, visibility, ghosts = _joints(persons, path, collector)
     extras: dict[str, Any] = {
-        "mpii.scale": [one.scale for one in persons],
-        "mpii.objpos": [list(one.center) for one in persons],
+        "mpii.scale": [None if one.scale == MISSING else one.scale for one in persons],
+        "mpii.objpos": [None if one.center == (MISSING, MISSING) else list(one.center) for one in persons],
     }
     for name, column in (("mpii.unlabelled_xy", ghosts), ("mpii.json_other", others)):
         if any(value is not None for value in column):
@@ -198,15 +198,14 @@ def _shifted(raw: NDArray[np.float64]) -> NDArray[np.float64]:
 def write_json(dataset: Dataset, path: Path, collector: Collector) -> None:
     """Write one file: joints with 4 decimals, scale with 6, spelled as Python's json does.
 
-    Crowd regions, and persons of whom neither joints, box nor position are known, are left out and counted.
+    Crowd regions are left out. A scale or centre that is not known and that no joint or box can give is -1.
     """
     rows = np.flatnonzero(~dataset.is_crowd)
     scale, centre = positions(dataset, rows, collector)
-    known = np.isfinite(scale) & np.isfinite(centre).all(axis=1)
-    collector.issue(
-        "KP-MPII-JSON-NOWHERE", "person without joints, box or position: left out", count=int(np.count_nonzero(~known))
-    )
-    rows, scale, centre = rows[known], scale[known], centre[known]
+    nowhere = np.isnan(scale) | np.isnan(centre[:, 0])
+    text = "person without joints, box or position: scale and centre are -1"
+    collector.issue("KP-MPII-JSON-NOWHERE", text, count=int(np.count_nonzero(nowhere)))
+    scale, centre = (np.where(np.isnan(values), MISSING, values) for values in (scale, centre))
     ghosts, others = (dataset.extras.get(f"mpii.{name}") for name in ("unlabelled_xy", "json_other"))
     labelled = dataset.visibility[rows] > 0
     raw = np.where(labelled[..., None], one_based(dataset, rows), MISSING).tolist()
