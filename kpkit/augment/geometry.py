@@ -137,7 +137,7 @@ def clip_boxes(xywh: Points, width: int, height: int) -> Points:
     low = np.where(low < -1.0, -0.5, low)
     high = np.where(high > frame, frame - 0.5, high)
     size = high - low
-    inside = (size > 0).all(axis=-1)
+    inside: NDArray[np.bool_] = np.all(size > 0, axis=-1)
     return np.where(inside[..., None], np.concatenate([low, size], axis=-1), np.nan)
 
 

@@ -210,7 +210,7 @@ def covered(xy: NDArray[np.float64], mask: Mask) -> NDArray[np.bool_]:
     mask  [H,W]     uint8    0 or 255
     """
     height, width = mask.shape
-    good = np.isfinite(xy).all(axis=-1)
+    good: NDArray[np.bool_] = np.all(np.isfinite(xy), axis=-1)
     pixel = np.floor(np.where(good[..., None], xy, 0.0) + 0.5).astype(np.int64)
     inside = good & (pixel >= 0).all(axis=-1) & (pixel[..., 0] < width) & (pixel[..., 1] < height)
     pixel = np.where(inside[..., None], pixel, 0)

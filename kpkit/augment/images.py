@@ -1,0 +1,169 @@
+"""Reading and writing image files, with the traps of real ones.
+
+truncated JPEG          refused: the decoder would fill the rest with grey
+text named .jpg         refused
+16-bit PNG              scaled to 8 bit        greyscale, palette, alpha   to three channels
+CMYK JPEG               converted to BGR       animation                   the first frame
+EXIF orientation        applied or ignored, as the labels mean it (see `read_image`)
+very large pictures     refused above MAX_PIXELS, before anything is decoded
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from kpkit.augment.headers import Header, read_header
+from kpkit.errors import RecordError, UsageError
+from kpkit.guard import read_bytes
+
+Image = NDArray[np.uint8]
+
+MAX_PIXELS = 100_000_000
+JPEG_END = b"\xff\xd9"
+PADDING = 4096
+EXIF = ("auto", "apply", "ignore")
+
+
+@dataclass(frozen=True)
+class Read:
+    """image  [H,W,3] uint8 BGR    notes  what had to be done to it, as stable codes"""
+
+    image: Image
+    notes: tuple[str, ...] = ()
+
+
+def read_image(
+    path: Path, *, labelled_wh: tuple[int, int] | None = None, exif: str = "auto", max_pixels: int = MAX_PIXELS
+) -> Read:
+    """Decode one image file.
+
+    labelled_wh  (width, height) that the labels state; None where they state none
+    exif         "apply" turns the picture as its EXIF tag says, "ignore" does not, "auto" does what gives the labels'
+                 size (a square picture, or labels without a size: ignored, noted "exif-undecided")
+    max_pixels   larger pictures are refused by their header
+
+    Raises InputError or RecordError that names the file; also where the size is not that of the labels.
+    """
+    if exif not in EXIF:
+        raise UsageError(f"there is no EXIF rule '{exif}'", code="KP-EXIF", expected=", ".join(EXIF))
+    data = read_bytes(path)
+    header = read_header(data, path)
+    if header.width * header.height > max_pixels:
+        raise RecordError(
+            "the picture is too large",
+            code="KP-IMAGE-BOMB",
+            place=str(path),
+            expected=f"at most {max_pixels:,} pixels",
+            got=f"{header.width} x {header.height}",
+            help="raise the limit with --max-pixels, if you trust the file",
+        )
+    _check_complete(data, header, path)
+    turn, notes = _turn(header, labelled_wh, exif)
+    image = _decode(data, path, notes)
+    if turn:
+        image = _apply_orientation(image, header.orientation)
+    height, width = image.shape[:2]
+    if labelled_wh is not None and (width, height) != labelled_wh:
+        raise RecordError(
+            "the picture has another size than its labels say",
+            code="KP-IMAGE-SIZE",
+            place=str(path),
+            expected=f"{labelled_wh[0]} x {labelled_wh[1]} (width x height)",
+            got=f"{width} x {height}",
+            help="correct the labels, or give the right folder with --images",
+        )
+    return Read(image, tuple(notes))
+
+
+def _check_complete(data: bytes, header: Header, path: Path) -> None:
+    """A JPEG must hold its end marker; some cameras pad the file after it."""
+    if header.kind == "jpeg" and JPEG_END not in data[-PADDING:]:
+        raise RecordError(
+            "the JPEG ends too early",
+            code="KP-IMAGE-TRUNCATED",
+            place=str(path),
+            expected="an end marker",
+            got=f"{len(data)} bytes without one",
+            help="fetch or copy the file again",
+        )
+
+
+def _turn(header: Header, labelled_wh: tuple[int, int] | None, exif: str) -> tuple[bool, list[str]]:
+    """Whether to apply the orientation tag, and notes."""
+    if header.orientation in (0, 1):
+        return False, []
+    if exif != "auto":
+        return exif == "apply", ["exif-applied" if exif == "apply" else "exif-ignored"]
+    swaps = header.orientation in (5, 6, 7, 8)
+    if not swaps or labelled_wh is None or header.width == header.height:
+        return False, ["exif-undecided"]
+    turned = labelled_wh == (header.height, header.width)
+    return turned, ["exif-applied" if turned else "exif-ignored"]
+
+
+def _decode(data: bytes, path: Path, notes: list[str]) -> Image:
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as error:
+        raise RecordError(
+            "the picture cannot be decoded", code="KP-IMAGE-DECODE", place=str(path), got=str(error)[:120]
+        ) from error
+    if decoded is None:
+        raise RecordError(
+            "the picture cannot be decoded",
+            code="KP-IMAGE-DECODE",
+            place=str(path),
+            help="open it in a viewer; fetch or copy it again",
+        )
+    if decoded.dtype == np.uint16:
+        notes.append("16-bit")
+        decoded = (decoded.astype(np.uint16) >> 8).astype(np.uint8)
+    elif decoded.dtype != np.uint8:
+        raise RecordError(
+            "the picture has an unusual depth",
+            code="KP-IMAGE-DEPTH",
+            place=str(path),
+            expected="8 or 16 bits a channel",
+            got=str(decoded.dtype),
+        )
+    return decoded.astype(np.uint8, copy=False)
+
+
+def _apply_orientation(image: Image, orientation: int) -> Image:
+    """Turn as EXIF tag 0x0112 says (TIFF 6.0: 2 mirrored, 3 half turn, 6 quarter turn clockwise, ...)."""
+    if orientation in (2, 4, 5, 7):
+        axis = {2: 1, 4: 0, 5: 1, 7: 1}[orientation]
+        image = cv2.flip(image, axis).astype(np.uint8, copy=False)
+    turns = {3: cv2.ROTATE_180, 5: cv2.ROTATE_90_COUNTERCLOCKWISE, 6: cv2.ROTATE_90_CLOCKWISE}
+    turns |= {7: cv2.ROTATE_90_CLOCKWISE, 8: cv2.ROTATE_90_COUNTERCLOCKWISE}
+    if orientation in turns:
+        image = cv2.rotate(image, turns[orientation]).astype(np.uint8, copy=False)
+    return image
+
+
+def encode_jpeg(image: Image, quality: int) -> bytes:
+    """The image as JPEG.
+
+    image  [H,W,3]  uint8 BGR    quality  1 to 100
+    """
+    done, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not done:
+        raise RecordError("the picture cannot be encoded", code="KP-IMAGE-ENCODE", got=str(image.shape))
+    return data.tobytes()
+
+
+def encode_png(image: Image) -> bytes:
+    """The image or mask as PNG, lossless.
+
+    image  [H,W] or [H,W,3]  uint8
+    """
+    done, data = cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 3])
+    if not done:
+        raise RecordError("the picture cannot be encoded", code="KP-IMAGE-ENCODE", got=str(image.shape))
+    return data.tobytes()

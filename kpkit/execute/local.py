@@ -1,0 +1,90 @@
+"""Executors on this machine: in-process for one worker, else a pool of processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from types import TracebackType
+from typing import Any
+
+
+class InProcess(Executor):
+    """Runs a task when it is submitted; no threads, no pickling."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """The finished future of `fn`."""
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+class LocalPool:
+    """An executor of so many workers, as a context manager.
+
+    workers      1: in this process        initializer, initargs  run once in every worker
+    """
+
+    def __init__(
+        self, workers: int = 1, initializer: Callable[..., None] | None = None, initargs: tuple[Any, ...] = ()
+    ) -> None:
+        self.workers = max(1, workers)
+        self._initializer, self._initargs = initializer, initargs
+        self._executor: Executor | None = None
+
+    def __enter__(self) -> LocalPool:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close(cancel=kind is not None)
+
+    def executor(self) -> Executor:
+        """The executor, made at first use."""
+        if self._executor is None:
+            self._executor = self._make()
+        return self._executor
+
+    def rebuild(self) -> Executor:
+        """A new executor; what is left of the old one is ended."""
+        self._close(cancel=True)
+        return self.executor()
+
+    def _make(self) -> Executor:
+        if self.workers == 1:
+            if self._initializer is not None:
+                self._initializer(*self._initargs)
+            return InProcess()
+        # Not fork: the parent may hold threads (OpenCV, pyarrow), and forked children inherit their locks.
+        method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+        return ProcessPoolExecutor(
+            self.workers,
+            mp_context=multiprocessing.get_context(method),
+            initializer=_start_worker,
+            initargs=(self._initializer, self._initargs),
+        )
+
+    def _close(self, *, cancel: bool) -> None:
+        if self._executor is not None:
+            self._executor.shutdown(wait=True, cancel_futures=cancel)
+            self._executor = None
+
+
+def _start_worker(initializer: Callable[..., None] | None, initargs: tuple[Any, ...]) -> None:
+    # Ctrl-C is the parent's to handle; workers end with it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if initializer is not None:
+        initializer(*initargs)
+
+
+def cores() -> int:
+    """Processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
