@@ -90,12 +90,16 @@ class CocoFormat(Format):
         found = super().losses(dataset, final)
         source = dataset.source
         if isinstance(source, RowSource) and not source.skeleton.same_joints(dataset.skeleton):
-            if len(source.ghosts):
+            if source.ghost_count():
                 found.append(
-                    Loss("unlabelled coordinates", len(source.ghosts), "their joints are not in the new skeleton")
+                    Loss(
+                        "coco.unlabelled_coordinates",
+                        source.ghost_count(),
+                        "coordinates on unlabelled joints stay only where the skeleton stays",
+                    )
                 )
             if source.variant == "results":
-                found.append(Loss("keypoint scores", len(dataset), "scores of remapped joints are not known"))
+                found.append(Loss("coco.keypoint_scores", len(dataset), "scores of remapped joints are not known"))
         return found
 
 

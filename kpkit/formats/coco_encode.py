@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpkit.core.dataset import AREA_SOURCES, BBOX_SOURCES, Dataset
-from kpkit.formats.jsonrows import RowSource, differs, iterate
+from kpkit.formats.jsonrows import RowSource, differs, extras_differ, iterate
 
 BLOCK = 4096
 
@@ -32,6 +32,14 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "track_id": ("track_id",),
     "kpkit": ("truncated", "head_box", "bbox_source", "area_source"),
 }
+
+
+KPKIT_KEYS = frozenset({"truncated", "head_box", "bbox_source", "area_source", "extras"})
+IMAGE_KPKIT_KEYS = frozenset({"split", "extras"})
+
+
+class _Keypoints(msgspec.Struct, gc=False):
+    keypoints: list[float] | None = None
 
 
 def number_list(values: list[float]) -> bytes:
@@ -61,20 +69,9 @@ def annotation_chunks(dataset: Dataset, source: RowSource | None) -> Iterator[by
         comma = b","
 
 
-def annotation_rows(dataset: Dataset, source: RowSource) -> Iterator[bytes]:
-    """Every annotation as one consistent raw row, in order: the same rule as `annotation_chunks`, row by row."""
-    for first, last, encode in _segments(source.changed(dataset)):
-        if encode:
-            for start in range(first, last, BLOCK):
-                yield from encode_rows(dataset, source, np.arange(start, min(last, start + BLOCK)))
-        else:
-            yield from iterate(source.rows, source.row_of[first:last])
-
-
 def image_chunks(dataset: Dataset, source: RowSource | None) -> Iterator[bytes | memoryview]:
     """All image rows, as `annotation_chunks`."""
     changed = np.ones(len(dataset.images), bool) if source is None else source.images_changed(dataset)
-    changed |= _any_extra(dataset.images.extras, len(dataset.images))
     comma = b""
     for first, last, encode in _segments(changed):
         yield comma
@@ -83,16 +80,6 @@ def image_chunks(dataset: Dataset, source: RowSource | None) -> Iterator[bytes |
         else:
             yield from source.image_rows.chunks(source.image_row_of[first:last])
         comma = b","
-
-
-def image_rows(dataset: Dataset, source: RowSource) -> Iterator[bytes]:
-    """Every image as one consistent raw row, in order."""
-    changed = source.images_changed(dataset)
-    for first, last, encode in _segments(changed):
-        if encode:
-            yield from (_image(dataset, source, i) for i in range(first, last))
-        else:
-            yield from iterate(source.image_rows, source.image_row_of[first:last])
 
 
 def _segments(flags: NDArray[np.bool_]) -> Iterator[tuple[int, int, bool]]:
@@ -124,9 +111,11 @@ def encode_rows(dataset: Dataset, source: RowSource | None, rows: NDArray[np.int
             fields["keypoints"] = msgspec.Raw(keypoints[i])
             if not (source is not None and source.variant == "results"):
                 fields["num_keypoints"] = counts[i]
-        for name in ("bbox", "area", "iscrowd", "score", "track_id", "kpkit"):
+        for name in ("bbox", "area", "iscrowd", "score", "track_id"):
             if stale[name][i]:
                 _set(fields, name, _VALUES[name](dataset, row), new)
+        if stale["kpkit"][i]:
+            _set(fields, "kpkit", _with_foreign(fields, _kpkit(dataset, row), KPKIT_KEYS), new)
         encoded.append(_encode(fields))
     return encoded
 
@@ -159,35 +148,55 @@ def _keypoints(
     block = np.zeros((len(rows), k, 3))
     block[..., :2] = np.where(flags[..., None] > 0, dataset.xy[rows], 0.0)
     block[..., 2] = flags
-    if source is not None and len(source.ghosts) and source.skeleton.same_joints(dataset.skeleton):
-        _restore_ghosts(block, source, source.row_of[rows])
+    if source is not None and source.skeleton.same_joints(dataset.skeleton):
+        if source.variant == "results":
+            _restore_scores(block, source, source.row_of[rows])
+        elif len(source.ghosts):
+            _restore_ghosts(block, source, source.row_of[rows])
     return [number_list(values) for values in block.reshape(len(rows), 3 * k).tolist()], counts
 
 
 def _restore_ghosts(block: NDArray[np.float64], source: RowSource, raw_rows: NDArray[np.int64]) -> None:
     """Give unlabelled joints the coordinates they had in the raw row, where they still are unlabelled."""
-    for i in np.flatnonzero(np.isin(raw_rows, source.ghosts)).tolist():
-        raw = msgspec.json.decode(source.rows.get(int(raw_rows[i])))
-        before = np.reshape(np.array(raw["keypoints"], np.float64), (-1, 3))
+    for i, before in _raw_keypoints(source, raw_rows, np.isin(raw_rows, source.ghosts)):
         unlabelled = (block[i, :, 2] == 0) & (before[:, 2] == 0)
         block[i, unlabelled, :2] = before[unlabelled, :2]
 
 
+def _restore_scores(block: NDArray[np.float64], source: RowSource, raw_rows: NDArray[np.int64]) -> None:
+    """Give joints of detections the scores they had in the raw row."""
+    for i, before in _raw_keypoints(source, raw_rows, raw_rows >= 0):
+        labelled = block[i, :, 2] > 0
+        block[i, labelled, 2] = before[labelled, 2]
+
+
+def _raw_keypoints(
+    source: RowSource, raw_rows: NDArray[np.int64], wanted: NDArray[np.bool_]
+) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    """(position, [K,3] as written) of the wanted rows that have keypoints."""
+    decode = msgspec.json.Decoder(_Keypoints).decode
+    positions = np.flatnonzero(wanted)
+    for i, raw in zip(positions.tolist(), iterate(source.rows, raw_rows[positions]), strict=True):
+        if values := decode(raw).keypoints:
+            yield i, np.reshape(np.array(values, np.float64), (-1, 3))
+
+
 def _stale(dataset: Dataset, source: RowSource | None, rows: NDArray[np.int64], field: str) -> list[bool]:
     """Whether the field of the raw row no longer says what the columns say."""
-    stale = np.zeros(len(rows), bool)
-    if field == "kpkit":
-        stale |= _any_extra(dataset.extras, len(dataset))[rows]
     if source is None:
         return [True] * len(rows)
     raw_rows = source.row_of[rows]
-    stale |= raw_rows < 0
+    stale = raw_rows < 0
+    other_joints = not source.skeleton.same_joints(dataset.skeleton)
+    if field == "kpkit":
+        stale |= extras_differ(dataset.extras, source.extras, source.row_of)[rows]
     for column in FIELDS[field]:
         before = source.columns[column]
-        if before.shape[1:] != getattr(dataset, column).shape[1:]:
-            if column == "truncated" and not before.any() and not dataset.truncated[rows].any():
-                continue
+        if other_joints and column in {"xy", "visibility"}:
             stale[:] = True
+        elif other_joints and column == "truncated":
+            # Stored by name, so equal flags are no equal content.
+            stale |= dataset.truncated[rows].any(axis=1) | before.any(axis=1)[raw_rows]
         elif len(before):
             stale |= differs(getattr(dataset, column)[rows], before[raw_rows])
     result: list[bool] = stale.tolist()
@@ -227,7 +236,8 @@ def _kpkit(dataset: Dataset, row: int) -> dict[str, Any] | None:
         extra["bbox_source"] = BBOX_SOURCES[dataset.bbox_source[row]]
     if dataset.area_source[row] > 1:
         extra["area_source"] = AREA_SOURCES[dataset.area_source[row]]
-    extras = {name: column[row] for name, column in dataset.extras.items() if column[row] is not None}
+    # Sorted, so that a row reads the same whichever row named its fields first.
+    extras = {name: column[row] for name, column in sorted(dataset.extras.items()) if column[row] is not None}
     if extras:
         extra["extras"] = extras
     return extra or None
@@ -239,15 +249,16 @@ _VALUES: Mapping[str, Any] = {
     "iscrowd": lambda dataset, row: int(dataset.is_crowd[row]),
     "score": lambda dataset, row: _scalar(dataset.score[row]),
     "track_id": lambda dataset, row: _plain(dataset.track_id[row]),
-    "kpkit": _kpkit,
 }
 
 
-def _any_extra(extras: Mapping[str, NDArray[Any]], n: int) -> NDArray[np.bool_]:
-    present = np.zeros(n, bool)
-    for column in extras.values():
-        present |= np.fromiter((value is not None for value in column), bool, n)
-    return present
+def _with_foreign(
+    fields: Mapping[str, Any], made: dict[str, Any] | None, ours: frozenset[str]
+) -> dict[str, Any] | None:
+    """What goes under the key `kpkit`: ours made anew, and what another version of kpkit had put there."""
+    before = msgspec.json.decode(fields["kpkit"], type=dict[str, msgspec.Raw] | None) if "kpkit" in fields else None
+    foreign = {key: value for key, value in (before or {}).items() if key not in ours}
+    return {**foreign, **(made or {})} or None
 
 
 def _image(dataset: Dataset, source: RowSource | None, i: int) -> bytes:
@@ -266,14 +277,11 @@ def _image(dataset: Dataset, source: RowSource | None, i: int) -> bytes:
         else:
             fields[name] = value
     kpkit: dict[str, Any] = {"split": images.split[i]} if images.split[i] else {}
-    extras = {name: column[i] for name, column in images.extras.items() if column[i] is not None}
+    extras = {name: column[i] for name, column in sorted(images.extras.items()) if column[i] is not None}
     if extras:
         kpkit["extras"] = extras
-    if kpkit:
-        fields["kpkit"] = kpkit
-    else:
-        fields.pop("kpkit", None)
+    _set(fields, "kpkit", _with_foreign(fields, kpkit, IMAGE_KPKIT_KEYS), not fields)
     return _encode(fields)
 
 
-__all__ = ["annotation_chunks", "annotation_rows", "encode_rows", "image_chunks", "image_rows"]
+__all__ = ["annotation_chunks", "encode_rows", "image_chunks"]

@@ -85,6 +85,8 @@ def assemble(
         image_of=_scatter(images.row_of[image_index], keep),
         skeleton=skeleton,
         ghosts=np.array(reader.ghosts, np.int64),
+        extras={name: _scatter(column, keep, None) for name, column in dataset.extras.items()},
+        image_extras=_image_extras(images),
     )
     return dataset.replace(source=source, meta=read_meta(top))
 
@@ -226,10 +228,16 @@ def _images_as_read(images: Images) -> dict[str, NDArray[Any]]:
     return {name: _scatter(getattr(images.table, name), keep) for name in (*IMAGE_COLUMNS, "split")}
 
 
-def _scatter(values: NDArray[Any], keep: NDArray[np.bool_]) -> NDArray[Any]:
+def _image_extras(images: Images) -> dict[str, NDArray[Any]]:
+    keep = np.zeros(images.seen, bool)
+    keep[images.row_of] = True
+    return {name: _scatter(column, keep, None) for name, column in images.table.extras.items()}
+
+
+def _scatter(values: NDArray[Any], keep: NDArray[np.bool_], fill: Any = 0) -> NDArray[Any]:
     """Values of kept rows at their raw rows; nothing is copied when every row is kept."""
     if keep.all():
         return values
-    spread = np.zeros((len(keep), *values.shape[1:]), values.dtype)
+    spread = np.full((len(keep), *values.shape[1:]), fill, values.dtype)
     spread[keep] = values
     return spread

@@ -80,6 +80,8 @@ def merge_sources(sources: list[Any], row_of: NDArray[np.int64], m: int, collect
         image_of=_shift([s.image_of for s in kept], image_rows.starts),
         skeleton=kept[0].skeleton,
         ghosts=_shift([s.ghosts for s in kept], rows.starts),
+        extras=_concat_extras([s.extras for s in kept], [len(s.rows) for s in kept]),
+        image_extras=_concat_extras([s.image_extras for s in kept], [len(s.image_rows) for s in kept]),
     )
 
 
@@ -96,6 +98,16 @@ def _concat(tables: list[Any]) -> dict[str, NDArray[Any]]:
         else:
             joined[name] = np.concatenate(columns)
     return joined
+
+
+def _concat_extras(tables: list[Any], sizes: list[int]) -> dict[str, NDArray[Any]]:
+    names = dict.fromkeys(name for table in tables for name in table)
+    return {
+        name: np.concatenate(
+            [table.get(name, np.full(n, None, object)) for table, n in zip(tables, sizes, strict=True)]
+        )
+        for name in names
+    }
 
 
 def _merge_top(sources: list[RowSource], collector: Collector) -> bytes:

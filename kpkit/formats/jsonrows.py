@@ -155,6 +155,7 @@ class RowSource:
     image_of                  [rows]  int64  the raw image row each annotation row points to
     skeleton                  the skeleton as read
     ghosts                    int64  rows that hold coordinates on unlabelled joints
+    extras, image_extras      the extras as read, by raw row
     """
 
     top: bytes
@@ -169,6 +170,8 @@ class RowSource:
     skeleton: Skeleton
     ghosts: Index = field(default_factory=lambda: np.zeros(0, np.int64))
     format: str = "coco"
+    extras: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    image_extras: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def take(self, instances: Index, images: Index) -> RowSource:
         """The source for a selection; -1 is a row of no source."""
@@ -186,7 +189,7 @@ class RowSource:
             changed |= differs(getattr(dataset, name), before if straight else before[rows])
         ids = self.image_columns["id"]
         changed |= differs(dataset.images.id[dataset.image_index], ids[self.image_of[rows]])
-        return changed
+        return changed | extras_differ(dataset.extras, self.extras, rows)
 
     def images_changed(self, dataset: Dataset) -> NDArray[np.bool_]:
         """[M] bool, as `changed`, for images."""
@@ -198,7 +201,11 @@ class RowSource:
         split = self.image_columns.get("split")
         if split is not None:
             changed |= differs(dataset.images.split, split[self.image_row_of])
-        return changed
+        return changed | extras_differ(dataset.images.extras, self.image_extras, self.image_row_of)
+
+    def ghost_count(self) -> int:
+        """How many of the instances hold coordinates on unlabelled joints."""
+        return int(np.isin(self.row_of, self.ghosts).sum())
 
     def extra_counts(self) -> dict[str, int]:
         """How often each field occurs that is no canonical column: "coco.segmentation", "coco.info", ..."""
@@ -206,6 +213,10 @@ class RowSource:
         for key in msgspec.json.decode(self.top, type=dict[str, msgspec.Raw]) if self.variant != "results" else ():
             if key not in {"images", "annotations", "categories", "kpkit"}:
                 _count(counts, f"coco.{key}")
+        if self.variant == "results":
+            counts["coco.keypoint_scores"] = int((self.row_of >= 0).sum())
+        if self.ghost_count():
+            counts["coco.unlabelled_coordinates"] = self.ghost_count()
         _count_keys(counts, self.rows, self.row_of, KNOWN_ROW_KEYS, "coco.")
         _count_keys(counts, self.image_rows, self.image_row_of, KNOWN_IMAGE_KEYS, "coco.image.")
         return counts
@@ -262,7 +273,8 @@ def differs(now: NDArray[Any], before: NDArray[Any]) -> NDArray[np.bool_]:
     if not len(now) or _same_memory(now, before):
         return np.zeros(len(now), bool)
     if now.dtype == object or before.dtype == object:
-        pairs = zip(now, before, strict=True)
+        # As lists, so that an integer is a Python one on either side.
+        pairs = zip(now.tolist(), before.tolist(), strict=True)
         return np.fromiter((a != b or type(a) is not type(b) for a, b in pairs), bool, len(now))
     if now.dtype.kind != before.dtype.kind:
         return np.ones(len(now), bool)
@@ -270,6 +282,21 @@ def differs(now: NDArray[Any], before: NDArray[Any]) -> NDArray[np.bool_]:
         now, before = np.ascontiguousarray(now).view(np.int64), np.ascontiguousarray(before).view(np.int64)
     unequal = now != before
     return unequal.reshape(len(now), -1).any(axis=1)
+
+
+def extras_differ(
+    now: Mapping[str, NDArray[Any]], before: Mapping[str, NDArray[Any]], row_of: Index
+) -> NDArray[np.bool_]:
+    """[n] bool: rows of which one of the extras is no longer what was read.
+
+    now  by row    before  by raw row    row_of  [n]  int64  raw row of each row, -1 none
+    """
+    different = np.zeros(len(row_of), bool)
+    nothing = np.full(len(row_of), None, object)
+    for name in now.keys() | before.keys():
+        old = np.where(row_of >= 0, before[name][row_of], None) if name in before else nothing
+        different |= differs(now.get(name, nothing), old)
+    return different
 
 
 def _same_memory(now: NDArray[Any], before: NDArray[Any]) -> bool:
