@@ -27,7 +27,6 @@ from kpkit.formats.six2_rows import (
     PREFIX,
     UNLABELLED,
     Id,
-    Image,
     Joint,
     Person,
     Rows,
@@ -56,7 +55,7 @@ def read_csv(path: Path, content: bytes, options: ReadOptions, collector: Collec
     reader = _Reader(path, Rows(skeleton, options.sizes, collector), header, collector)
     for number, cells in table:
         reader.row(number, dict(zip(header, cells, strict=True)))
-    return reader.rows.dataset(path, "six2")
+    return reader.rows.dataset(path)
 
 
 def rows_of(path: Path, content: bytes, delimiter: str, collector: Collector) -> Iterator[tuple[int, list[str]]]:
@@ -189,7 +188,6 @@ class _Reader:
         of_person = [column for column in self.extra if column not in of_image]
         rows.person_extras = [PREFIX + _extra_name(column) for column in of_person]
         rows.image_extras = [PREFIX + _extra_name(column) for column in (*of_image, *of_person)]
-        self._image_rows: dict[str, int] = {}
 
     def error(self, error: RecordError, number: int, column: str) -> None:
         error.place = f"{self.path}: row {number}, column {column}"
@@ -222,25 +220,10 @@ class _Reader:
 
     def _image(self, path: str, row: Row, number: int) -> int:
         size = [self._pixels(row, name, number) for name in ("width", "height")]
-        if (known := self._image_rows.get(path)) is None:
-            known = self.rows.add_image(Image(path, size[0], size[1]))
-            self._image_rows[path] = known
-        image = self.rows.images[known]
-        for name, value in zip(("width", "height"), size, strict=True):
-            before = getattr(image, name)
-            if before >= 0 and value >= 0 and before != value:
-                error = RecordError(
-                    "the image has another size than in an earlier row",
-                    code="KP-SIX2-SIZE-CONFLICT",
-                    expected=f"{name} {before}",
-                    got=str(value),
-                )
-                self.error(error, number, name)
-            elif before < 0:
-                setattr(image, name, value)
+        known = self.rows.image_named(path, size, lambda error, name: self.error(error, number, name))
         for column in self.extra:
             if column.startswith(IMAGE_EXTRA) and row[column]:
-                image.extras[PREFIX + _extra_name(column)] = row[column]
+                self.rows.images[known].extras[PREFIX + _extra_name(column)] = row[column]
         return known
 
     def _pixels(self, row: Row, name: str, number: int) -> int:

@@ -50,7 +50,7 @@ def read_json(path: Path, content: bytes, options: ReadOptions, collector: Colle
     reader.check_ids()
     meta = reader.extras(top, TOP_KEYS, "")
     reader.name_likely_typos()
-    return rows.dataset(path, "six2", meta=meta)
+    return rows.dataset(path, meta=meta)
 
 
 def _checked_top(top: Any, path: Path) -> Record:

@@ -14,7 +14,7 @@ A flag is one of four states. Together with "are there coordinates" it gives the
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -165,6 +165,7 @@ class Rows:
         self.person_extras: list[str] = []
         self.image_extras: list[str] = []
         self._sizes = sizes
+        self._row_of: dict[str, int] = {}
         self._seen: dict[tuple[int, Id], str] = {}
 
     def add_image(self, image: Image) -> int:
@@ -174,6 +175,29 @@ class Rows:
             image.width, image.height = known
         self.images.append(image)
         return len(self.images) - 1
+
+    def image_named(self, path: str, size: Sequence[int], report: Callable[[RecordError, str], None]) -> int:
+        """The row of the image of this path, appended where it is new. A size not known yet is filled in.
+
+        size  width, height; -1 unknown        report  gets an error and "width" or "height" where sizes contradict
+        """
+        row = self._row_of.get(path)
+        if row is None:
+            row = self._row_of[path] = self.add_image(Image(path, size[0], size[1]))
+        image = self.images[row]
+        for name, value in zip(("width", "height"), size, strict=True):
+            before = getattr(image, name)
+            if before >= 0 and value >= 0 and before != value:
+                error = RecordError(
+                    "the image has another size than in an earlier record",
+                    code="KP-SIX2-SIZE-CONFLICT",
+                    expected=f"{name} {before}",
+                    got=str(value),
+                )
+                report(error, name)
+            elif before < 0:
+                setattr(image, name, value)
+        return row
 
     def add_person(self, person: Person) -> None:
         """Append a person; an id that the image has already is kept and noted."""
@@ -188,7 +212,7 @@ class Rows:
         self._seen[key] = person.place
         self.persons.append(person)
 
-    def dataset(self, path: Path, format_name: str, **rest: Any) -> Dataset:
+    def dataset(self, path: Path, meta: Mapping[str, Any] | None = None) -> Dataset:
         """The columns put together; `path` is the file that was read."""
         people = self.persons
         k = len(self.skeleton)
@@ -211,9 +235,8 @@ class Rows:
             score=_floats([person.score for person in people]),
             is_crowd=[person.is_crowd for person in people],
             extras=columns_of([person.extras for person in people], self.person_extras),
-            provenance=({"step": "read", "format": format_name, "file": path.name},),
-            image_root=str(path.parent),
-            **rest,
+            image_root=_image_root(path, self.images[0].path) if self.images else None,
+            meta=meta or {},
         )
 
     def _image_table(self) -> ImageTable:
@@ -243,6 +266,15 @@ def image_path(name: str, place: str) -> str:
             "the image has no name", code="KP-SIX2-IMAGE", place=place, expected="a relative path", got="''"
         )
     return contained(name, place=place)
+
+
+def _image_root(labels: Path, image: str) -> str | None:
+    """The folder beside or above the labels that has the first image, if there is one."""
+    for folder in (labels.parent, labels.parent.parent):
+        for root in (folder, folder / "images"):
+            if (root / image).is_file():
+                return str(root)
+    return None
 
 
 def _boxes(boxes: list[list[float] | None]) -> NDArray[np.float64]:

@@ -27,6 +27,8 @@ def run(path: Path, *, from_: str | None = None, skeleton: str | None = None, **
 
     Raises InputError or FormatError where the file cannot be read at all.
     """
+    if from_ is None and options.get("layout") is not None:
+        from_ = "six2"
     found, variant = (get_format(from_), "") if from_ else detect(path)
     collector = Collector("collect")
     sizes = ImageSizes(options.pop("images", None), options.pop("image_sizes", None))

@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 
-from kpkit import registry
+from kpkit import registry, resources
 from kpkit.core import catalog
 from kpkit.core.dataset import BBOX_KEYPOINTS, Dataset, ImageTable
 from kpkit.core.report import Collector
@@ -238,3 +239,15 @@ def test_labels_are_found_at_their_usual_places(tmp_path: Path) -> None:
 
 def test_the_format_is_registered_under_its_name_and_alias() -> None:
     assert registry.load(registry.FORMATS, "6-2") is Six2Format
+
+
+def test_the_documentations_json_is_read_as_it_says(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "formats" / "six2.md").read_text("utf-8")
+    block = text.split("```json\n")[1].split("```")[0]
+    jsonschema.validate(json.loads(block), resources.json_schema("six2"))
+    path = tmp_path / "labels.json"
+    path.write_text(block)
+    dataset = read(path)
+    assert dataset.images.path.tolist() == ["cam1/0001.jpg", "cam1/0002.jpg"]
+    assert dataset.visibility.tolist() == [[2, 1, 0, 0, 0, 0, 0, 0]]
+    assert dataset.truncated[0].tolist() == [False] * 6 + [True, False]

@@ -24,7 +24,7 @@ from kpkit.formats.six2 import Six2Format
 NAN = float("nan")
 
 # flag and coordinates in the file -> canonical visibility, truncated; the five legal combinations.
-LEGAL = {
+LEGAL: dict[str, tuple[list[Any], tuple[int, bool]]] = {
     "not visible, coordinates": ([10.5, 20, 0], (1, False)),
     "not visible, none": ([None, None, 0], (0, False)),
     "visible": ([10.5, 20, 1], (2, False)),
