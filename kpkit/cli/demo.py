@@ -80,7 +80,7 @@ def _summary(console: Console, report: DemoReport, made: list[tuple[str, Report]
         for folder, one in made
     ]
     console.table(("  folder", "skeleton", "joints", "visible", "occluded", "labels come from"), rows, right=(2, 3, 4))
-    console.line(f"  {report.sheet}")
+    console.line(f"  {report.sheet}", ("   what the labels look like", "dim"))
     console.line()
 
 

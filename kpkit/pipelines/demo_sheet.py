@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpkit.core.dataset import Dataset
+from kpkit.errors import InputError
 from kpkit.qa.draw import contact_sheet, draw_persons
 
 TILE = (320, 240)
@@ -60,11 +61,15 @@ def pick(truth: Dataset) -> list[int]:
 def _heights(truth: Dataset) -> Array:
     """[N] pixels from the highest to the lowest labelled joint."""
     y = truth.xy[..., 1]
-    return np.maximum(np.fmax.reduce(y, axis=1, initial=0.0) - np.fmin.reduce(y, axis=1, initial=np.inf), 0.0)
+    high: Array = np.fmax.reduce(y, axis=1, initial=0.0) - np.fmin.reduce(y, axis=1, initial=np.inf)
+    return np.maximum(high, 0.0)
 
 
 def _tile(dataset: Dataset, persons: NDArray[np.int64], heights: Array, file: Path) -> Picture:
-    picture: Picture = cv2.imdecode(np.frombuffer(file.read_bytes(), np.uint8), cv2.IMREAD_COLOR).astype(np.uint8)
+    decoded = cv2.imdecode(np.frombuffer(file.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    if decoded is None:
+        raise InputError("the picture cannot be decoded", code="KP-DEMO-PICTURE", place=str(file))
+    picture: Picture = decoded.astype(np.uint8)
     for row in persons.tolist():
         picture = draw_persons(
             picture,
