@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,8 @@ from kpkit.core.dataset import INSTANCE_COLUMNS, Dataset, ImageTable
 from kpkit.core.report import Collector
 from kpkit.core.table import Column, as_column, as_ids
 from kpkit.errors import UsageError
+from kpkit.formats.jsonmerge import merge_sources
+from kpkit.formats.jsonrows import RowSource
 
 
 def merge(datasets: list[Dataset], names: list[str], collector: Collector) -> Dataset:
@@ -19,11 +22,13 @@ def merge(datasets: list[Dataset], names: list[str], collector: Collector) -> Da
 
     names  of the inputs, for messages
 
-    Raises UsageError where the skeletons differ.
+    Raises UsageError where the skeletons differ, or where one is a list of detections: its image ids belong to a
+    ground truth and must not change.
     """
     if len(datasets) == 1:
         return datasets[0]
     first = datasets[0]
+    _refuse_results(datasets, names)
     for other, name in zip(datasets[1:], names[1:], strict=True):
         if not other.skeleton.same_joints(first.skeleton):
             raise UsageError(
@@ -48,9 +53,23 @@ def merge(datasets: list[Dataset], names: list[str], collector: Collector) -> Da
         **columns,
         extras=_merge_extras([dataset.extras for dataset in datasets], [len(dataset) for dataset in datasets]),
         meta=_merge_meta(datasets, collector),
-        source=_merge_sources(datasets, row_of, len(images), collector),
+        source=merge_sources(datasets, names, row_of, len(images), collector),
         provenance=(*first.provenance, {"step": "merge", "inputs": len(datasets)}),
+        image_root=first.image_root if len({dataset.image_root for dataset in datasets}) == 1 else None,
     )
+
+
+def _refuse_results(datasets: list[Dataset], names: list[str]) -> None:
+    for dataset, name in zip(datasets, names, strict=True):
+        if isinstance(dataset.source, RowSource) and dataset.source.variant == "results":
+            raise UsageError(
+                "a result list cannot be merged with anything",
+                code="KP-MERGE-RESULTS",
+                place=name,
+                expected="ground truth",
+                got="detections, whose image ids belong to a ground truth",
+                help="convert the files one by one",
+            )
 
 
 def _merge_images(
@@ -58,15 +77,18 @@ def _merge_images(
 ) -> tuple[ImageTable, NDArray[np.int64], list[int]]:
     """The merged table, the merged row of every input row (inputs one after the other), and where inputs start."""
     offsets = np.cumsum([0, *[len(dataset.images) for dataset in datasets]]).tolist()
-    seen: dict[tuple[str, int, int], int] = {}
+    seen: dict[tuple[str, int, int, int], int] = {}
     row_of = np.zeros(offsets[-1], np.int64)
     keep: list[int] = []
     at = 0
-    for number, dataset in enumerate(datasets):
+    for dataset in datasets:
         table = dataset.images
+        # Two images of one input stay two, even under one name: the n-th of one is the n-th of the other.
+        times: Counter[tuple[str, int, int]] = Counter()
         for path, width, height in zip(table.path.tolist(), table.width.tolist(), table.height.tolist(), strict=True):
-            key = (path, width, height) if path else (f"\0{number}-{at}", width, height)
-            if key in seen and keep[seen[key]] < offsets[number]:
+            times[path, width, height] += 1
+            key = (path or f"\0{at}", width, height, times[path, width, height])
+            if key in seen:
                 collector.note(
                     "KP-MERGE-IMAGE", "images that stand in several inputs; one each in the output", place=path
                 )
@@ -139,10 +161,3 @@ def _merge_meta(datasets: list[Dataset], collector: Collector) -> dict[str, Any]
             if meta.setdefault(name, value) != value:
                 collector.issue("KP-MERGE-META", f"'{name}' differs between the inputs; the first is kept")
     return meta
-
-
-def _merge_sources(datasets: list[Dataset], row_of: NDArray[np.int64], m: int, collector: Collector) -> Any:
-    """The inputs' raw rows as one source, where all of them kept theirs."""
-    from kpkit.formats.jsonmerge import merge_sources
-
-    return merge_sources([dataset.source for dataset in datasets], row_of, m, collector)
