@@ -3,7 +3,8 @@
     python docs/make_examples.py [--check] [PAGE...]
 
 * In a `console` block, a line `$ COMMAND` is run and what follows is its output, which is renewed (or, with `--check`,
-  compared). A command without output below it is run only. Times and file sizes may differ.
+  compared). A command without output below it is run only. It must succeed, unless an error is shown. Times and file
+  sizes may differ.
 * A `python` block is run; the comment lines right below a line that begins with `print(` are what it prints.
 * A block below a line `<!-- not run: REASON -->` is left alone, and so are blocks in other languages.
 
@@ -81,7 +82,7 @@ class Runner:
         fresh: list[str] = []
         for command, shown in _commands(block):
             fresh.append(f"$ {command}")
-            output = self._shell(command)
+            output = self._shell(command, may_fail=any("error[" in line for line in shown))
             if any(line.strip() for line in shown):
                 fresh += [*output, *[""] * (len(shown) - len("\n".join(shown).rstrip().split("\n")))]
             else:
@@ -91,19 +92,20 @@ class Runner:
     def python(self, block: Block) -> list[str]:
         """The block with what it really prints below its print lines."""
         expected = [line for _, lines in _prints(block.lines) for line in lines]
-        done = self._run([sys.executable, "-W", "error", "-c", "\n".join(block.lines)])
+        done = self._run([sys.executable, "-W", "error", "-c", "\n".join(block.lines)], may_fail=False)
         printed = [f"# {line}".rstrip() for line in done.splitlines()]
         if not expected or expected == printed:
             return block.lines
         return [line for line in block.lines if line not in expected] + printed
 
-    def _shell(self, command: str) -> list[str]:
+    def _shell(self, command: str, may_fail: bool) -> list[str]:
         if command.startswith("cd "):
             self.folder = (self.folder / command[3:].strip()).resolve()
             return []
-        return self._run(["bash", "-c", f'kpkit() {{ "$PYTHON" -m kpkit "$@"; }}; {command}']).splitlines()
+        script = f'kpkit() {{ "$PYTHON" -m kpkit "$@"; }}; {command}'
+        return self._run(["bash", "-c", script], may_fail).splitlines()
 
-    def _run(self, command: list[str]) -> str:
+    def _run(self, command: list[str], may_fail: bool) -> str:
         done = subprocess.run(
             command,
             cwd=self.folder,
@@ -114,7 +116,7 @@ class Runner:
             timeout=300,
             check=False,
         )
-        if done.returncode and "error[" not in done.stdout:
+        if done.returncode and not may_fail:
             raise SystemExit(f"{command[-1]}\nfailed with exit code {done.returncode}:\n{done.stdout}")
         return "\n".join(line.rstrip() for line in done.stdout.splitlines())
 

@@ -79,11 +79,17 @@ def test_wrong_output_of_python_is_noticed(tmp_path):
     assert "# 2" in examples.renewed(page, tmp_path)
 
 
-def test_a_command_that_fails_without_an_error_of_kpkits_stops_the_run(tmp_path):
+def test_a_command_that_fails_without_saying_so_in_the_page_stops_the_run(tmp_path):
     page = tmp_path / "README.md"
-    page.write_text("```console\n$ false\n```\n")
+    page.write_text("```console\n$ echo 'error[KP-X]: no'; false\n```\n")
     with pytest.raises(SystemExit, match="failed with exit code 1"):
         examples.renewed(page, tmp_path)
+
+
+def test_an_error_that_the_page_shows_may_happen(tmp_path):
+    page = tmp_path / "README.md"
+    page.write_text("```console\n$ echo 'error[KP-X]: no'; false\nerror[KP-X]: no\n```\n")
+    assert examples.renewed(page, tmp_path) == page.read_text()
 
 
 def test_a_block_that_says_why_it_is_not_run_is_left_alone(tmp_path):
