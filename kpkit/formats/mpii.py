@@ -23,7 +23,8 @@ HEAD = 1 << 16
 _FIRST = re.compile(rb"\[\s*\{")
 _POSITION = (b'"image"', b'"scale"', b'"center"')
 _JSON_EXTRAS = frozenset({"scale", "objpos", "unlabelled_xy", "json_other", "raw_xy", "raw_head_box"})
-_JSON_ONLY = frozenset({"unlabelled_xy", "json_other"})
+_MAT_EXTRAS = frozenset({"annolist_index", "person_index", "scale", "objpos", "single_person", "visible_unknown"})
+_MAT_EXTRAS |= {"raw_xy", "raw_head_box", "other", "rows", "vididx", "frame_sec", "act", "video_list", "version"}
 
 
 class MpiiFormat(Format):
@@ -49,7 +50,7 @@ class MpiiFormat(Format):
         empty_images=False,
     )
     mat_keeps: ClassVar[Keeps] = Keeps(
-        skeletons=("mpii16",), bbox=False, area=False, head_box=True, split=True, image_size=False, extras=("mpii",)
+        skeletons=("mpii16",), decimals=9, bbox=False, area=False, head_box=True, split=True, image_size=False
     )
 
     def sniff(self, path: Path) -> str | None:
@@ -107,16 +108,18 @@ class MpiiFormat(Format):
         return self.mat_keeps if _is_mat(final) else self.keeps
 
     def losses(self, dataset: Dataset, final: Path) -> list[Loss]:
-        """What is lost; of MPII's own fields each variant keeps some."""
-        found = super().losses(dataset, final)
-        if not _is_mat(final):
-            found = [loss for loss in found if loss.what.removeprefix("mpii.") not in _JSON_EXTRAS]
+        """What is lost. Of MPII's own fields each variant keeps some, and the .mat file keeps what the shift does."""
+        from kpkit.formats.mpii_position import inexact
+
+        mat = _is_mat(final)
+        kept = {f"mpii.{name}" for name in (_MAT_EXTRAS if mat else _JSON_EXTRAS)}
+        found = [loss for loss in super().losses(dataset, final) if loss.what not in kept]
+        if not mat:
             return found + _rounded_scales(dataset)
-        for name in sorted(_JSON_ONLY):
-            column = dataset.extras.get(f"mpii.{name}")
-            count = 0 if column is None else sum(value is not None for value in column)
-            if count:
-                found.append(Loss(f"mpii.{name}", count, "the .mat file has no place for this field"))
+        found = [loss for loss in found if loss.what != "coordinates"]
+        count = inexact(dataset, self.mat_keeps.decimals or 0)
+        if count:
+            found.append(Loss("coordinates", count, "pixels counted from 1 have fewer decimals; last digits change"))
         return found
 
     @staticmethod

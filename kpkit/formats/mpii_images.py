@@ -17,6 +17,7 @@ from kpkit.formats.mat5_bulk import ABSENT, EMPTY, NUMBER
 from kpkit.guard import contained
 
 SPLITS = {0.0: "test", 1.0: "train"}
+OWN_SPLITS = "kpkit_split"  # a field of RELEASE that only kpkit writes: names of splits beyond these two
 
 
 def image_root(path: Path) -> str | None:
@@ -81,7 +82,7 @@ def image_table(
     """
     paths, of_row, first = unique_images(names, f"{path}: annolist({{}}).image.name", collector)
     fields = {
-        "split": _splits(columns, path, collector),
+        "split": _named_splits(info[OWN_SPLITS], len(names)) or _splits(columns, path, collector),
         "mpii.vididx": _numbers(columns, 0, "vididx", path, collector),
         "mpii.frame_sec": _numbers(columns, 1, "frame_sec", path, collector),
         "mpii.act": info["act"],
@@ -108,6 +109,13 @@ def image_table(
         },
     )
     return table, of_row
+
+
+def _named_splits(stored: Any, rows: int) -> list[str]:
+    """The splits by name, [] where there are none that fit. MATLAB's empty text is ""."""
+    if not isinstance(stored, list) or len(stored) != rows:
+        return []
+    return [one if isinstance(one, str) else "" for one in stored]
 
 
 def _splits(columns: Mapping[str, NDArray[Any]], path: Path, collector: Collector) -> list[str]:

@@ -3,8 +3,8 @@
     {"joints_vis": [16 x 0|1], "joints": [16 x [x, y]], "image": name, "scale": s, "center": [x, y]}
 
 Stored: 1-based pixels; `joints_vis` says *labelled*, not visible, so every labelled joint is read as visible and the
-Report says that this is not known. A missing joint is [-1, -1] with `joints_vis` 0; so is a missing centre, and a missing
-scale is -1. Files of the test set have no joints at all.
+Report says that this is not known. A missing joint is [-1, -1] with `joints_vis` 0, a missing centre [-1, -1], a
+missing scale -1. Files of the test set have no joints at all.
 """
 
 from __future__ import annotations

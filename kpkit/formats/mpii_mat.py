@@ -41,8 +41,10 @@ def assemble(columns: Columns, info: dict[str, Any], path: Path, options: ReadOp
         collector.error(
             RecordError(message, code="KP-MPII-FIELD", place=f"{path}: {place}", expected=expected, got=got)
         )
-    names = info["names"] if info["names"] is not None else _listed(options.image_list, len(columns["row_slots"]), path)
-    if info["names"] is not None and options.image_list is not None:
+    rows = len(columns["row_slots"])
+    named = info["names"] is not None or not rows
+    names = info["names"] or [] if named else _listed(options.image_list, rows, path)
+    if named and options.image_list is not None:
         collector.note("KP-MPII-IMAGE-LIST", "the file names its images itself; the image list was not used")
     if info["unread"]:
         what = "passed over, no labels: " + ", ".join(info["unread"])

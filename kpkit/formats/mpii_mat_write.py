@@ -15,7 +15,7 @@ import numpy as np
 from kpkit.core.dataset import Dataset
 from kpkit.core.report import Collector
 from kpkit.formats.mat5_write import EMPTY, cell, number, numbers, save, structs, text
-from kpkit.formats.mpii_images import SPLITS
+from kpkit.formats.mpii_images import OWN_SPLITS, SPLITS
 from kpkit.formats.mpii_position import head_corners, one_based, positions
 
 _RECT = ("x1", "y1", "x2", "y2", "annopoints", "scale", "objpos")
@@ -42,9 +42,7 @@ def write_mat(dataset: Dataset, path: Path, collector: Collector) -> None:
         name = structs(("name",), [(text(str(dataset.images.path[entry.image])),)])
         annolist.append((name, _annorect(entry, rects), *(EMPTY if v is None else number(v) for v in fields)))
     release = {"annolist": structs(_ENTRY, annolist)}
-    train = _train(dataset, entries, collector)
-    if train is not None:
-        release["img_train"] = numbers(train)
+    release |= _splits(dataset, entries)
     if "version" in _meta(dataset):
         release["version"] = pack(_meta(dataset)["version"])
     if "mpii.single_person" in dataset.extras:
@@ -124,7 +122,6 @@ def _rects(dataset: Dataset, collector: Collector) -> list[dict[str, bytes]]:
     flags = dataset.visibility.tolist()
     unknown, other = (dataset.extras.get(f"mpii.{name}") for name in ("visible_unknown", "other"))
     rects = []
-    bare = 0
     for row, (head, size, at) in enumerate(zip(heads, scale.tolist(), centre.tolist(), strict=True)):
         rect: dict[str, bytes] = {}
         if head[0] == head[0]:
@@ -137,9 +134,10 @@ def _rects(dataset: Dataset, collector: Collector) -> list[dict[str, bytes]]:
             rect["objpos"] = structs(("x", "y"), [(number(at[0]), number(at[1]))])
         rest = other[row] if other is not None else None
         rect |= {name: pack(value) for name, value in (rest or {}).items()}
-        bare += all(value == EMPTY for value in rect.values())
+        if all(value == EMPTY for value in rect.values()):
+            # A slot of nothing but [] is no person.
+            rect["annopoints"] = structs(("point",), [(EMPTY,)])
         rects.append(rect)
-    collector.issue("KP-MPII-MAT-NOTHING", "person without joints, box or position: its slot is empty", count=bare)
     return rects
 
 
@@ -160,18 +158,16 @@ def _annorect(entry: Entry, rects: list[dict[str, bytes]]) -> bytes:
     return structs(list(names), [[rect.get(name, EMPTY) for name in names] for rect in filled])
 
 
-def _train(dataset: Dataset, entries: list[Entry], collector: Collector) -> list[float] | None:
-    """img_train, or None where no image says which split it is of."""
+def _splits(dataset: Dataset, entries: list[Entry]) -> dict[str, bytes]:
+    """img_train where any image says its split, and beside it all splits by name where they are more than two."""
     splits = [str(dataset.images.split[entry.image]) for entry in entries]
     if not any(splits):
-        return None
+        return {}
     code = {split: value for value, split in SPLITS.items()}
-    collector.issue(
-        "KP-MPII-SPLIT",
-        "img_train knows train and test only; written as train",
-        count=sum(split not in code for split in splits),
-    )
-    return [code.get(split, 1.0) for split in splits]
+    fields = {"img_train": numbers([code.get(split, 1.0) for split in splits])}
+    if not set(splits) <= set(code):
+        fields[OWN_SPLITS] = cell([text(split) for split in splits])
+    return fields
 
 
 def _acts(acts: list[dict[str, Any]]) -> bytes:

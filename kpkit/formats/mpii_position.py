@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from kpkit.core.dataset import Dataset
 from kpkit.core.report import Collector
 
+JOINTS = 16
 REFERENCE_HEIGHT = 200.0
 
 
@@ -67,6 +68,15 @@ def one_based(dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.float64]:
             if np.array_equal(raw - 1, xy[index, int(joint)]):
                 found[index, int(joint)] = raw
     return found
+
+
+def inexact(dataset: Dataset, decimals: int) -> int:
+    """How many coordinates have more than `decimals` decimals and do not survive the shift to the bit."""
+    if dataset.skeleton.size != JOINTS:
+        return 0
+    back = one_based(dataset, np.arange(len(dataset), dtype=np.int64)) - 1
+    changed = (back != dataset.xy) & (np.round(dataset.xy, decimals) != dataset.xy)
+    return int(np.count_nonzero(changed & np.isfinite(dataset.xy)))
 
 
 def head_corners(dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -36,7 +36,8 @@ POINT_FIELDS = ("id", "x", "y", "is_visible")
 ROW_NUMBERS = ("vididx", "frame_sec")
 _PERSON = frozenset({*PERSON_NUMBERS, "objpos", "annopoints"})
 _ROW = frozenset({*ROW_NUMBERS, "image", "annorect"})
-_RELEASE = frozenset({"annolist", "img_train", "single_person", "act", "video_list", "version"})
+_PLAIN = ("video_list", "version", "kpkit_split")
+_RELEASE = frozenset({"annolist", "img_train", "single_person", "act", *_PLAIN})
 
 
 def flatten(path: str) -> tuple[Columns, dict[str, Any]]:
@@ -54,7 +55,7 @@ def walk(data: bytes) -> tuple[Columns, dict[str, Any]]:
     variant        "RELEASE" | "annolist"
     names          image names, or None where the file has none
     act            one dict an entry, or None         single_person  lists of 1-based slots, or None
-    video_list, version                               as stored, or None
+    video_list, version, kpkit_split                  as stored, or None
     other_names    names that `other_name` points to  other_texts    {position: value} where a value is no scalar
     faults         [place, message, expected, got]    unread         variables and fields that were passed over
 
@@ -105,7 +106,7 @@ class Walker:
             info["act"] = self._per_entry(cells["act"], "act", rows)
         if "single_person" in cells:
             info["single_person"] = self._per_entry(cells["single_person"], "single_person", rows)
-        for name in ("video_list", "version"):
+        for name in _PLAIN:
             if name in cells:
                 info[name] = self.variable.value(cells[name], self.end)
         return columns, info
@@ -133,7 +134,7 @@ class Walker:
         info = {
             "variant": variant,
             "names": names if any(name is not None for name in names) else None,
-            **dict.fromkeys(("act", "single_person", "video_list", "version")),
+            **dict.fromkeys(("act", "single_person", *_PLAIN)),
             "other_names": self.other_names,
             "other_texts": self.other_texts,
             "faults": self.faults,
