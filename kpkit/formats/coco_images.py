@@ -55,8 +55,7 @@ def read_images(raws: Sequence[Any], path: Path, collector: Collector) -> Images
     ids = as_ids([row.id for row in rows])
     keep = _merge(ids, raws, path, collector)
     kept = rows if len(keep) == len(rows) else [rows[i] for i in keep.tolist()]
-    names = [row.file_name for row in kept]
-    _check_names(names, keep, path, collector)
+    names = _posix_names([row.file_name for row in kept], keep, path, collector)
     table = ImageTable.build(
         id=ids[keep],
         path=names,
@@ -89,16 +88,19 @@ def _side(value: int | UnsetType | None) -> int:
     return value if isinstance(value, int) and 0 < value < 2**31 else -1
 
 
-def _check_names(names: list[str], rows: NDArray[np.int64], path: Path, collector: Collector) -> None:
+def _posix_names(names: list[str], rows: NDArray[np.int64], path: Path, collector: Collector) -> list[str]:
+    """The names with slashes; an error for each that leads out of the dataset."""
     # One look at everything together; only a suspicious list is looked at name by name.
     joined = "\n".join(names)
-    if ".." not in joined and "\\" not in joined and "\0" not in joined and ":" not in joined and "/" not in joined:
-        return
-    for row, name in zip(rows.tolist(), names, strict=True):
+    if not any(sign in joined for sign in ("..", "\\", "\0", ":", "/")):
+        return names
+    checked = list(names)
+    for i, (row, name) in enumerate(zip(rows.tolist(), names, strict=True)):
         try:
-            contained(name, place=f"{path}: images[{row}].file_name")
+            checked[i] = contained(name, place=f"{path}: images[{row}].file_name")
         except RecordError as error:
             collector.error(error)
+    return checked
 
 
 def _merge(ids: Column, raws: Sequence[Any], path: Path, collector: Collector) -> NDArray[np.int64]:

@@ -95,9 +95,10 @@ def run(job: ConvertJob, progress: Progress | None = None) -> Report:
     _check_options(job)
     output, in_folder = _output(job, target)
     if not job.dry_run:
-        check_free(output, force=job.force)
+        check_free(output, force=job.force, directory=in_folder or target.kind == "folder")
     collector = Collector()
     inputs = inputs_of(source, job.inputs, job.folder)
+    _check_overlap(job, inputs, output)
     dataset = _read(job, source, inputs, collector, tell)
     mapping = catalog.mapping(dataset.skeleton, _target_skeleton(job, source, target, dataset))
     check_skeleton(target, mapping.target)
@@ -145,6 +146,32 @@ def _check_options(job: ConvertJob) -> None:
         raise UsageError("--skeleton and --keep-skeleton exclude each other", code="KP-USAGE", help="leave one out")
     if job.copy_images and job.link_images:
         raise UsageError("--copy-images and --link-images exclude each other", code="KP-USAGE", help="leave one out")
+
+
+def _check_overlap(job: ConvertJob, inputs: list[Path], output: Path) -> None:
+    """Raise UsageError where writing would take away what is read: an input in the output folder, or as report."""
+    if output.is_dir():
+        place = output.resolve()
+        given = [*inputs, job.images, job.image_sizes, job.image_list, job.layout]
+        inside = [
+            one for one in given if one is not None and (one.resolve() == place or place in one.resolve().parents)
+        ]
+        if inside:
+            raise UsageError(
+                "the output folder holds an input, which --force would delete",
+                code="KP-OUTPUT-INPUT",
+                place=str(output),
+                expected="a folder without inputs",
+                got=str(inside[0]),
+                help="choose another folder with -o",
+            )
+    if job.report is not None and job.report.resolve() in [one.resolve() for one in inputs]:
+        raise UsageError(
+            "the report would replace an input",
+            code="KP-OUTPUT-INPUT",
+            place=str(job.report),
+            help="choose another file with --report",
+        )
 
 
 def _output(job: ConvertJob, target: Format) -> tuple[Path, bool]:

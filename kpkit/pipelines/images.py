@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import os
+import posixpath
 import shutil
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -80,7 +82,7 @@ def header_size(path: Path) -> Size:
 def read_size_table(path: Path) -> dict[str, Size]:
     """Sizes from a CSV file with the columns image, width, height (a header line may be left out).
 
-    Raises FormatError or RecordError with the row.
+    Raises FormatError or RecordError with the row: no numbers, numbers beyond 31 bits, or two sizes for one image.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -89,11 +91,12 @@ def read_size_table(path: Path) -> dict[str, Size]:
     except UnicodeDecodeError as error:
         raise FormatError("the file is not UTF-8 text", code="KP-SIZES", place=str(path)) from error
     sizes: dict[str, Size] = {}
-    for number, row in enumerate(csv.reader(text.splitlines()), start=1):
-        if not row or (number == 1 and len(row) >= 3 and not row[1].strip().isdigit()):
+    for number, row in _table_rows(text, path):
+        cells = [cell.strip() for cell in row[:3]]
+        if number == 1 and len(cells) == 3 and not any(map(str.isdigit, cells[1] + cells[2])):
             continue
-        good = len(row) >= 3 and row[1].strip().isdigit() and row[2].strip().isdigit()
-        if not good or int(row[1]) < 1 or int(row[2]) < 1:
+        size = _size(cells)
+        if size is None:
             raise RecordError(
                 "not a row of image, width, height",
                 code="KP-SIZES",
@@ -101,8 +104,33 @@ def read_size_table(path: Path) -> dict[str, Size]:
                 expected="e.g. 000000000785.jpg,640,425",
                 got=",".join(row)[:80],
             )
-        sizes[row[0].strip().replace("\\", "/")] = (int(row[1]), int(row[2]))
+        if sizes.setdefault(cells[0].replace("\\", "/"), size) != size:
+            raise RecordError(
+                f"'{cells[0]}' has another size in a row before",
+                code="KP-SIZES",
+                place=f"{path}: row {number}",
+                expected="one size an image",
+                got=f"{size[0]} x {size[1]}",
+            )
     return sizes
+
+
+def _table_rows(text: str, path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Numbered rows that are not empty."""
+    reader = csv.reader(text.splitlines())
+    try:
+        yield from ((number, row) for number, row in enumerate(reader, start=1) if row)
+    except csv.Error as error:
+        raise FormatError(
+            "not a CSV file", code="KP-SIZES", place=f"{path}: row {reader.line_num}", got=str(error)
+        ) from error
+
+
+def _size(cells: list[str]) -> Size | None:
+    if len(cells) < 3 or not (cells[0] and cells[1].isdecimal() and cells[2].isdecimal()):
+        return None
+    size = int(cells[1]), int(cells[2])
+    return size if all(0 < side < 2**31 for side in size) else None
 
 
 def with_sizes(dataset: Dataset, sizes: Mapping[str, Size], collector: Collector) -> Dataset:
@@ -121,18 +149,16 @@ def with_sizes(dataset: Dataset, sizes: Mapping[str, Size], collector: Collector
             width[row], height[row] = sizes[key]
         else:
             missing.append(path)
+    # Result lists know images by id alone; nobody expects a size of them.
+    missing = [path for path in missing if path]
     collector.issue(
         "KP-SIZE-UNKNOWN",
-        "images whose size is unknown; left out of the output",
+        "images whose size is unknown; their labels are written without it",
         count=len(missing),
         places=missing[:5],
         severity="note",
         help="give --images DIR or --image-sizes FILE.csv",
     )
-    if len(missing) == len(unknown):
-        return dataset
-    from dataclasses import replace
-
     return dataset.replace(images=replace(images, width=width, height=height))
 
 
@@ -159,26 +185,35 @@ def place_images(
     A missing image is reported, not fatal: the labels are worth having without it.
     """
     by_name = _unique_names(dict.fromkeys(_image_files(root), (0, 0)))
-    done = 0
+    placed: set[str] = set()
     for path, target in zip(dataset.images.path.tolist(), targets, strict=True):
         place = f"image {path}"
         source = resolve_inside(root, path, place=place)
         if not source.is_file() and PurePosixPath(path).name in by_name:
-            source = root / by_name[PurePosixPath(path).name]
+            source = resolve_inside(root, by_name[PurePosixPath(path).name], place=place)
         if not source.is_file():
             collector.issue(
                 "KP-IMAGE-MISSING", "images that are not there; labels are written without them", place=place
             )
-            continue
-        out = folder / target
-        out.parent.mkdir(parents=True, exist_ok=True)
-        if link:
-            at = (final / target).parent.resolve()
-            out.symlink_to(os.path.relpath(source.resolve(), at))
-        else:
-            shutil.copyfile(source, out)
-        done += 1
-    return done
+        elif posixpath.normpath(target) not in placed:  # two images of the labels may share a file
+            placed.add(posixpath.normpath(target))
+            out = folder / target
+            out.parent.mkdir(parents=True, exist_ok=True)
+            if link:
+                at = (final / target).parent.resolve()
+                out.symlink_to(os.path.relpath(source.resolve(), at))
+            else:
+                _copy(source, out)
+    return len(placed)
+
+
+def _copy(source: Path, out: Path) -> None:
+    try:
+        stream = source.open("rb")
+    except OSError as error:
+        raise input_error(error, source) from error
+    with stream, out.open("wb") as copy:
+        shutil.copyfileobj(stream, copy, 1 << 20)
 
 
 def image_folder(given: Path | None, dataset: Dataset) -> Path:
