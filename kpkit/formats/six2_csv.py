@@ -63,19 +63,7 @@ def rows_of(path: Path, content: bytes, delimiter: str, collector: Collector) ->
 
     A row with more or fewer cells than the header is a RecordError.
     """
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise FormatError(
-            "the file is not UTF-8 text",
-            code="KP-CSV-UTF8",
-            place=f"{path}: line {line}",
-            expected="CSV in UTF-8",
-            got=f"byte 0x{content[error.start]:02x}",
-            help="save it as UTF-8 or convert it first, e.g. iconv -f latin1 -t utf-8",
-        ) from error
-    table = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
+    table = csv.reader(io.StringIO(_text(content, path), newline=""), strict=True, delimiter=delimiter)
     width, number = 0, 0
     while True:
         number += 1
@@ -101,6 +89,21 @@ def rows_of(path: Path, content: bytes, delimiter: str, collector: Collector) ->
             )
             continue
         yield number, cells
+
+
+def _text(content: bytes, path: Path) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise FormatError(
+            "the file is not UTF-8 text",
+            code="KP-CSV-UTF8",
+            place=f"{path}: line {line}",
+            expected="CSV in UTF-8",
+            got=f"byte 0x{content[error.start]:02x}",
+            help="save it as UTF-8 or convert it first, e.g. iconv -f latin1 -t utf-8",
+        ) from error
 
 
 def number_in(cell: str) -> float | None:
