@@ -37,6 +37,7 @@ class Occlusion:
     neighbour  [P]    float64  share that only neighbours' occluders cover
     asked      [P]    float64  share that was asked for; 0 where the dice said none
     occluders  P lists of {"shape", ...} with the geometry in output pixels
+    private    P pairs (left, top) and [h,w] uint8: what the person's own occluders cover of its box; None for nobody
     """
 
     mask: Mask
@@ -44,6 +45,15 @@ class Occlusion:
     neighbour: NDArray[np.float64]
     asked: NDArray[np.float64]
     occluders: list[list[dict[str, Any]]]
+    private: list[tuple[int, int, Mask] | None]
+
+    def covers_own(self, person: int, xy: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """[K] bool: the joint's pixel lies under the person's own occluders.  xy [K,2] float64 output pixels"""
+        found = self.private[person]
+        if found is None:
+            return np.zeros(len(xy), bool)
+        left, top, mask = found
+        return covered(xy - (left, top), mask)
 
 
 def cover(
@@ -76,7 +86,16 @@ def cover(
     for person, window in enumerate(windows):
         if window is not None:
             own[person], neighbour[person] = _shares(union, private[person], window)
-    return Occlusion(union, own, neighbour, asked, occluders)
+    return Occlusion(union, own, neighbour, asked, occluders, _placed(windows, private))
+
+
+def _placed(
+    windows: list[tuple[int, int, int, int] | None], private: list[Mask | None]
+) -> list[tuple[int, int, Mask] | None]:
+    return [
+        (window[0], window[1], mask) if window is not None and mask is not None else None
+        for window, mask in zip(windows, private, strict=True)
+    ]
 
 
 def _window(box: NDArray[np.float64], width: int, height: int) -> tuple[int, int, int, int] | None:
