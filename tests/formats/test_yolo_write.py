@@ -21,6 +21,7 @@ from kpkit.core.report import Collector
 from kpkit.core.skeleton import Skeleton
 from kpkit.errors import KpkitError, OutputError, RecordError
 from kpkit.formats.base import ReadOptions, WriteOptions
+from kpkit.formats.coco import CocoFormat
 from kpkit.formats.yolo_pose import YoloPoseFormat
 from kpkit.formats.yolo_text import write_rows
 
@@ -201,6 +202,21 @@ def test_category_ids_come_back(tmp_path: Path) -> None:
     write(dataset, tmp_path)
     assert [row[0] for row in labels(tmp_path)["labels/train/a.txt"].splitlines()] == ["1", "2", "0"]
     assert read(tmp_path).category_id.tolist() == [7, "dog", 3]
+
+
+def test_classes_are_named_as_the_categories_of_a_coco_source(tmp_path: Path) -> None:
+    names = [{"id": 4, "name": "dancer", "keypoints": ["a", "b"]}, {"id": 9, "name": "runner"}]
+    rows = [
+        {"id": i, "image_id": 1, "category_id": one, "keypoints": [1, 2, 2, 3, 4, 1], "bbox": [0, 0, 5, 5]}
+        for i, one in enumerate((9, 4))
+    ]
+    image = {"id": 1, "file_name": "a.jpg", "width": 200, "height": 100}
+    (tmp_path / "in.json").write_bytes(
+        msgspec.json.encode({"images": [image], "annotations": rows, "categories": names})
+    )
+    write(CocoFormat().read(tmp_path / "in.json", ReadOptions(), Collector()), tmp_path / "out")
+    assert yaml.safe_load((tmp_path / "out" / "data.yaml").read_text())["names"] == {0: "dancer", 1: "runner"}
+    assert read(tmp_path / "out").category_id.tolist() == [9, 4]
 
 
 def test_class_names_of_a_yolo_source_come_back(tmp_path: Path) -> None:
