@@ -116,6 +116,8 @@ def encode_rows(dataset: Dataset, source: RowSource | None, rows: NDArray[np.int
                 _set(fields, name, _VALUES[name](dataset, row), new)
         if stale["kpkit"][i]:
             _set(fields, "kpkit", _with_foreign(fields, _kpkit(dataset, row), KPKIT_KEYS), new)
+        if new:
+            _own_fields(fields, dataset.extras, "coco.", row)
         encoded.append(_encode(fields))
     return encoded
 
@@ -237,10 +239,27 @@ def _kpkit(dataset: Dataset, row: int) -> dict[str, Any] | None:
     if dataset.area_source[row] > 1:
         extra["area_source"] = AREA_SOURCES[dataset.area_source[row]]
     # Sorted, so that a row reads the same whichever row named its fields first.
-    extras = {name: column[row] for name, column in sorted(dataset.extras.items()) if column[row] is not None}
+    extras = _foreign_extras(dataset.extras, row)
     if extras:
         extra["extras"] = extras
     return extra or None
+
+
+def _foreign_extras(extras: Mapping[str, NDArray[Any]], row: int) -> dict[str, Any]:
+    """Other formats' fields of a row. COCO's own ("coco.segmentation") stand in the row itself."""
+    return {
+        name: column[row]
+        for name, column in sorted(extras.items())
+        if column[row] is not None and not name.startswith("coco.")
+    }
+
+
+def _own_fields(fields: dict[str, Any], extras: Mapping[str, NDArray[Any]], prefix: str, row: int) -> None:
+    """COCO's own fields of a row that has no raw form, e.g. of an augmented person."""
+    for name, column in extras.items():
+        key = name.removeprefix(prefix)
+        if key != name and column[row] is not None:
+            fields.setdefault(key, column[row])
 
 
 _VALUES: Mapping[str, Any] = {
@@ -277,10 +296,12 @@ def _image(dataset: Dataset, source: RowSource | None, i: int) -> bytes:
         else:
             fields[name] = value
     kpkit: dict[str, Any] = {"split": images.split[i]} if images.split[i] else {}
-    extras = {name: column[i] for name, column in sorted(images.extras.items()) if column[i] is not None}
+    extras = _foreign_extras(images.extras, i)
     if extras:
         kpkit["extras"] = extras
     _set(fields, "kpkit", _with_foreign(fields, kpkit, IMAGE_KPKIT_KEYS), not fields)
+    if raw_row < 0:
+        _own_fields(fields, images.extras, "coco.image.", i)
     return _encode(fields)
 
 

@@ -207,6 +207,13 @@ class RowSource:
         """How many of the instances hold coordinates on unlabelled joints."""
         return int(np.isin(self.row_of, self.ghosts).sum())
 
+    def fields(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Fields that are no canonical column, by instance and by image ("coco.segmentation", "coco.image.license")."""
+        return (
+            _unknown_fields(self.rows, self.row_of, KNOWN_ROW_KEYS, "coco."),
+            _unknown_fields(self.image_rows, self.image_row_of, KNOWN_IMAGE_KEYS, "coco.image."),
+        )
+
     def extra_counts(self) -> dict[str, int]:
         """How often each field occurs that is no canonical column: "coco.segmentation", "coco.info", ..."""
         counts: dict[str, int] = {}
@@ -251,6 +258,15 @@ def iterate(rows: Rows, index: Index, block: int = 4096) -> Iterator[bytes]:
         else:
             for raw in decoder.decode(b"[" + b"".join(rows.chunks(part)) + b"]"):
                 yield bytes(raw)
+
+
+def _unknown_fields(rows: Rows, index: Index, known: frozenset[str], prefix: str) -> list[dict[str, Any]]:
+    decode = msgspec.json.Decoder(dict[str, Any]).decode
+    raws = iterate(rows, index[index >= 0])
+    return [
+        {prefix + key: value for key, value in decode(next(raws)).items() if key not in known} if row >= 0 else {}
+        for row in index.tolist()
+    ]
 
 
 def _count_keys(counts: dict[str, int], rows: Rows, index: Index, known: frozenset[str], prefix: str) -> None:

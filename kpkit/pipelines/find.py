@@ -82,6 +82,30 @@ def _only(source: Format, folder: Path) -> Path:
     )
 
 
+def find_input(given: Path | None, name: str, folder: Path) -> tuple[Path, Format]:
+    """The labels to work on and their format.
+
+    given  a file or folder; None: the one candidate in `folder`     name  of the format; "" told by the content
+
+    Raises UsageError where a folder holds several candidates or none.
+    """
+    formats = [get_format(name)] if name else all_formats()
+    if given is not None and (not given.is_dir() or any(one.sniff(given) for one in formats)):
+        return given, formats[0] if name else detect(given)[0]
+    where = given or folder
+    found = [(path, one) for one in formats for path in one.discover(where)]
+    if len(found) == 1:
+        return found[0]
+    raise UsageError(
+        "several label files in this folder" if found else "no labels in this folder",
+        code="KP-INPUT-SEVERAL" if found else "KP-INPUT-NONE",
+        place=str(where),
+        expected="one" if found else "one of " + ", ".join(usual for one in formats for usual in one.usual),
+        got=", ".join(f"{path.relative_to(where)} ({one.name})" for path, one in found),
+        help="name the one to take" if found else "name the labels, or go to their folder",
+    )
+
+
 def hint_other_format(error: FormatError, source: Format, path: Path) -> None:
     """Where another format recognises the file, say so in the error's help line."""
     others = [one for one in all_formats() if one.name != source.name and one.sniff(path) is not None]

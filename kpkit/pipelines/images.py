@@ -227,3 +227,28 @@ def image_folder(given: Path | None, dataset: Dataset) -> Path:
         code="KP-IMAGES-WHERE",
         help="say so with --images DIR",
     )
+
+
+def locate_images(dataset: Dataset, labels: Path, given: Path | None) -> Path:
+    """The folder that the image paths are relative to: as given, as the reader found it, or looked for near the labels.
+
+    Raises UsageError, with the folders looked in, where the first pictures are in none of them.
+    """
+    base = labels if labels.is_dir() else labels.parent
+    near = [base, base / "images", base.parent / "images", base.parent, base.parent.parent / "images"]
+    splits = sorted({str(split) for split in dataset.images.split if split})
+    near += [folder / split for folder in (base, base.parent, base.parent / "images") for split in splits]
+    candidates = [given] if given is not None else [*([Path(dataset.image_root)] if dataset.image_root else []), *near]
+    sample = [str(path) for path in dataset.images.path[:50] if path]
+    counts = [sum((folder / path).is_file() for path in sample) for folder in candidates]
+    best = max(range(len(candidates)), key=lambda i: (counts[i], -i)) if candidates else 0
+    if sample and counts[best]:
+        return candidates[best]
+    raise UsageError(
+        "the pictures of these labels were not found",
+        code="KP-IMAGES-WHERE",
+        place=str(labels),
+        expected=f"e.g. {sample[0]}" if sample else "image paths in the labels",
+        got="none in " + ", ".join(str(folder) for folder in candidates[:5]),
+        help="say where they are with --images DIR",
+    )
