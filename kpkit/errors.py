@@ -12,13 +12,14 @@
     └── ItemsFailedError       some items failed, the rest is done                                  exit 3
 
 The message is one sentence. `place` says where (`file.json: annotations[12].keypoints[4]`), `expected` and `got` what
-was there, and `help` one command or change that mends it. The command line prints these fields; Python callers read them.
+The message is one sentence. `place` says where (`file.json: annotations[12].keypoints[4]`), `expected` and `got` what
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class KpkitError(Exception):
@@ -130,10 +131,14 @@ class MissingExtraError(KpkitError):
 
 
 class LossError(KpkitError):
-    """`strict` was asked for and the target cannot hold everything."""
+    """`strict` was asked for and the target cannot hold everything.
+
+    report  the kpkit.core.report.Report of the work that was not published, where there is one
+    """
 
     exit_code = 1
     default_code = "KP-LOSS"
+    report: Any = None
 
 
 class ItemsFailedError(KpkitError):

@@ -7,16 +7,22 @@ import traceback
 from typer.exceptions import TyperException
 
 from kpkit.cli.output import STDOUT_LOST, Console
-from kpkit.errors import KpkitError, UsageError
+from kpkit.cli.report import print_losses
+from kpkit.errors import KpkitError, LossError, UsageError
 
 
 def print_error(console: Console, error: KpkitError) -> None:
     """The error on stderr, or as the JSON document on stdout."""
     if console.debug:
         console.complain("".join(traceback.format_exception(error)).rstrip())
+    # What would have been lost belongs to the answer, also when nothing was written.
+    report = error.report if isinstance(error, LossError) else None
     if console.as_json and error.code != STDOUT_LOST:
-        console.document({"error": error.as_dict()})
+        refused = {"report": report.as_dict()} if report is not None else {}
+        console.document({"error": error.as_dict(), **refused})
         return
+    if report is not None:
+        print_losses(console, report.losses)
     console.complain((f"error[{error.code}]", "bold red"), (f": {error.message}", "bold"))
     if error.place:
         console.complain(("  --> ", "bold blue"), error.place)

@@ -122,6 +122,9 @@ def run(job: ConvertJob, progress: Progress | None = None) -> Report:
         ],
     )
     if report.losses and job.strict:
+        report.issues = collector.issues
+        if job.report is not None:
+            write_report(report, job.report)
         raise _strict(report)
     if not job.dry_run:
         _write(job, target, dataset, output, in_folder, collector, tell)
@@ -207,6 +210,9 @@ def _read(job: ConvertJob, source: Format, inputs: list[Path], collector: Collec
     dataset = merge(datasets, [str(path) for path in inputs], collector)
     if job.sigmas is not None:
         dataset = dataset.replace(skeleton=read_sigmas(job.sigmas, dataset.skeleton))
+    unknown = bool((dataset.images.width < 0).any())
+    if unknown and job.images is None and dataset.image_root is not None:
+        sizes = ImageSizes(Path(dataset.image_root), job.image_sizes)
     return with_sizes(dataset, sizes, collector)
 
 
@@ -248,7 +254,7 @@ def _complete(job: ConvertJob, target: Format, dataset: Dataset, mapping: Mappin
 
 def _strict(report: Report) -> LossError:
     kinds = ", ".join(f"{loss.count} {loss.what}" for loss in report.losses)
-    return LossError(
+    error = LossError(
         "the target cannot hold everything, and --strict was given; nothing was written",
         code="KP-LOSS",
         place=report.output,
@@ -256,6 +262,8 @@ def _strict(report: Report) -> LossError:
         got=kinds,
         help="leave --strict out to accept these losses, or choose 'native', which keeps everything",
     )
+    error.report = report
+    return error
 
 
 def _write(
