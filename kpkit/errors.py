@@ -12,7 +12,7 @@
     └── ItemsFailedError       some items failed, the rest is done                                  exit 3
 
 The message is one sentence. `place` says where (`file.json: annotations[12].keypoints[4]`), `expected` and `got` what
-The message is one sentence. `place` says where (`file.json: annotations[12].keypoints[4]`), `expected` and `got` what
+was there, and `help` one command or change that mends it. The command line prints these; Python callers read them.
 """
 
 from __future__ import annotations
