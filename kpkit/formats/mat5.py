@@ -286,12 +286,15 @@ def _load(kind: int, whole: bytes, order: str) -> Variable:
         return Variable(whole, order)
     inflate = zlib.decompressobj()
     try:
-        data = inflate.decompress(whole[8:], LARGEST)
+        head = inflate.decompress(whole[8:], 8)
+        size = struct.unpack(f"{order}2I", head.ljust(8, b"\0"))[1]
+        if size > LARGEST:
+            raise damaged("a variable claims more bytes than the format allows", f"{size} bytes")
+        # No more than is claimed is inflated, whatever else the stream holds.
+        data = head + inflate.decompress(inflate.unconsumed_tail, max(size, 1))
     except zlib.error as error:
         raise damaged("a compressed variable cannot be inflated", str(error)) from None
-    if inflate.unconsumed_tail:
-        raise damaged("a compressed variable is larger than the format allows")
-    if not inflate.eof and len(data) < 8 + struct.unpack_from(f"{order}I", data.ljust(8, b"\0"), 4)[0]:
+    if len(data) < 8 + size:
         raise cut_short()
     return Variable(data, order)
 

@@ -16,14 +16,15 @@ from kpkit.formats.base import Size
 from kpkit.formats.mat5_bulk import ABSENT, EMPTY, NUMBER
 from kpkit.guard import contained
 
+PROBED = 20
 SPLITS = {0.0: "test", 1.0: "train"}
 OWN_SPLITS = "kpkit_split"  # a field of RELEASE that only kpkit writes: names of splits beyond these two
 
 
-def image_root(path: Path) -> str | None:
-    """The folder `images` beside the labels or beside their folder, where there is one."""
+def image_root(path: Path, images: Sequence[str]) -> str | None:
+    """The folder `images` beside the labels or beside their folder, if one of the first images is there."""
     for folder in (path.parent / "images", path.parent.parent / "images"):
-        if folder.is_dir():
+        if any((folder / one).is_file() for one in images[:PROBED]):
             return str(folder)
     return None
 

@@ -75,7 +75,7 @@ def read_json(path: Path, options: ReadOptions, collector: Collector) -> Dataset
         xy=xy,
         visibility=visibility,
         extras=extras,
-        image_root=image_root(path),
+        image_root=image_root(path, paths),
     )
 
 

@@ -65,7 +65,7 @@ def assemble(columns: Columns, info: dict[str, Any], path: Path, options: ReadOp
         head_box=head_box,
         extras=extras,
         meta=meta,
-        image_root=image_root(path),
+        image_root=image_root(path, images.path.tolist()),
     )
 
 

@@ -71,12 +71,18 @@ def one_based(dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def inexact(dataset: Dataset, decimals: int) -> int:
-    """How many coordinates have more than `decimals` decimals and do not survive the shift to the bit."""
+    """How many coordinates the shift may change: those of more than `decimals` decimals.
+
+    Persons that a .mat file brought are looked at one by one: what was shifted before is shifted back to the bit.
+    """
     if dataset.skeleton.size != JOINTS:
         return 0
     back = one_based(dataset, np.arange(len(dataset), dtype=np.int64)) - 1
-    changed = (back != dataset.xy) & (np.round(dataset.xy, decimals) != dataset.xy)
-    return int(np.count_nonzero(changed & np.isfinite(dataset.xy)))
+    index = dataset.extras.get("mpii.annolist_index")
+    own = np.array([index is not None and index[row] is not None for row in range(len(dataset))], bool)
+    changed = (back != dataset.xy) | ~own[:, None, None]
+    finer = (np.round(dataset.xy, decimals) != dataset.xy) & np.isfinite(dataset.xy)
+    return int(np.count_nonzero(finer & changed))
 
 
 def head_corners(dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.float64]:

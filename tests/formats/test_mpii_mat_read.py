@@ -12,8 +12,11 @@ import scipy.io
 from kpkit.core.report import Collector
 from kpkit.errors import FormatError, InputError, KpkitError, RecordError, UsageError
 from kpkit.formats.mpii import MpiiFormat
-from tests import mpii_files as mpii
-from tests.mpii_files import EMPTY, entry, issues, point, points, read, rect, save, structs
+from kpkit.testing import differences
+from kpkit.testing.restrict import EVERYTHING
+from tests.mpii_files import EMPTY, entry, issues, point, points, rect, save, structs
+from tests.mpii_files import read as read_in_child
+from tests.mpii_files import read_here as read
 
 
 def joint(dataset: Any, person: int, id: int) -> tuple[float, float, int]:
@@ -27,10 +30,28 @@ def refusal(path: Path, **options: Any) -> KpkitError:
     return caught.value
 
 
+def refusal_of_file(path: Path) -> KpkitError:
+    with pytest.raises(KpkitError) as caught:
+        read_in_child(path)
+    return caught.value
+
+
 def test_pixels_counted_from_one_become_pixels_counted_from_zero(tmp_path: Path) -> None:
     dataset = read(save(tmp_path / "m.mat", entry("a.jpg", rect(point(3, 10, 20.25)))))
     assert joint(dataset, 0, 3) == (9.0, 19.25, 2)
     assert dataset.head_box.tolist() == [[99.0, 49.0, 30.0, 40.0]]
+
+
+def test_the_child_process_reads_the_same(tmp_path: Path) -> None:
+    path = save(tmp_path / "m.mat", entry("a.jpg", rect(), {}, rect(point(8, 0.1, -5, EMPTY), part_occ1="1")))
+    assert differences(read(path), read_in_child(path), EVERYTHING) == []
+
+
+def test_an_error_of_the_child_process_names_the_file_once(tmp_path: Path) -> None:
+    path = save(tmp_path / "m.mat", entry("a.jpg", rect()), img_train=np.array([[1, 1, 0]]))
+    error = refusal_of_file(path)
+    assert isinstance(error, FormatError)
+    assert error.place == str(path)
 
 
 def test_position_and_scale_are_kept_as_stored(tmp_path: Path) -> None:
@@ -296,7 +317,7 @@ def test_what_is_passed_over_is_named(tmp_path: Path) -> None:
 
 def test_a_mat_file_without_mpii_labels_names_what_it_holds(tmp_path: Path) -> None:
     scipy.io.savemat(tmp_path / "m.mat", {"joints": np.ones(3), "names": "x"})
-    error = refusal(tmp_path / "m.mat")
+    error = refusal_of_file(tmp_path / "m.mat")
     assert isinstance(error, FormatError)
     assert error.got == "variables joints, names"
     assert error.place == str(tmp_path / "m.mat")
@@ -306,7 +327,7 @@ def test_a_mat_file_without_mpii_labels_names_what_it_holds(tmp_path: Path) -> N
 def test_a_matlab_7_3_file_says_how_to_save_it(tmp_path: Path) -> None:
     head = b"MATLAB 7.3 MAT-file, Platform: GLNXA64, HDF5 schema 1.00 .".ljust(512) + b"\x89HDF\r\n\x1a\n" + b"RELEASE"
     (tmp_path / "m.mat").write_bytes(head)
-    error = refusal(tmp_path / "m.mat")
+    error = refusal_of_file(tmp_path / "m.mat")
     assert isinstance(error, FormatError)
     assert "-v7" in error.help
     assert MpiiFormat().sniff(tmp_path / "m.mat") == "MPII .mat (version 7.3)"
@@ -315,11 +336,11 @@ def test_a_matlab_7_3_file_says_how_to_save_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"\x00\x00\x00\x00", b"<html>", b"MATLAB 5.0 MAT-file"])
 def test_a_file_that_is_no_mat_file_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "m.mat").write_bytes(content)
-    assert isinstance(refusal(tmp_path / "m.mat"), FormatError)
+    assert isinstance(refusal_of_file(tmp_path / "m.mat"), FormatError)
 
 
 def test_a_missing_file_is_an_input_error(tmp_path: Path) -> None:
-    assert isinstance(refusal(tmp_path / "none.mat"), InputError)
+    assert isinstance(refusal_of_file(tmp_path / "none.mat"), InputError)
 
 
 def test_image_sizes_given_by_the_user_are_taken(tmp_path: Path) -> None:
@@ -331,4 +352,7 @@ def test_image_sizes_given_by_the_user_are_taken(tmp_path: Path) -> None:
 def test_the_folder_of_the_images_is_found_beside_the_labels(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "annot").mkdir()
-    assert mpii.read(save(tmp_path / "annot" / "m.mat", entry("a.jpg"))).image_root == str(tmp_path / "images")
+    path = save(tmp_path / "annot" / "m.mat", entry("a.jpg"), entry("b.jpg"))
+    assert read(path).image_root is None
+    (tmp_path / "images" / "b.jpg").touch()
+    assert read(path).image_root == str(tmp_path / "images")
