@@ -75,7 +75,7 @@ class MemoryRows:
         for first, last in runs(index):
             if comma:
                 yield comma
-            if last - first > 8 and self.buffer:
+            if last > first and self.buffer:
                 view = memoryview(self.buffer)[self.start(first) : self.end(last)]
                 for piece in range(0, len(view), PIECE):
                     yield view[piece : piece + PIECE]
