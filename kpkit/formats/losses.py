@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from kpkit.core.dataset import BBOX_ANNOTATED, Dataset, known_rows
+from kpkit.core.dataset import AREA_BBOX, BBOX_ANNOTATED, Dataset, known_rows
 from kpkit.core.report import Loss
 from kpkit.formats.base import Keeps
 
 _COLUMNS: dict[str, tuple[str, Callable[[Dataset], NDArray[np.bool_]]]] = {
     "truncated": ("no flag for joints outside the frame", lambda d: d.truncated),
     "bbox": ("no person boxes", lambda d: known_rows(d.bbox_xywh)),
-    "area": ("no person areas", lambda d: np.isfinite(d.area)),
+    # An area made from its box is no label: whoever reads the box can make it again.
+    "area": ("no person areas", lambda d: np.isfinite(d.area) & (d.area_source != AREA_BBOX)),
     "head_box": ("no head rectangles", lambda d: known_rows(d.head_box)),
     "track_id": ("no tracks", lambda d: np.array([t is not None for t in d.track_id], bool)),
     "score": ("no scores", lambda d: np.isfinite(d.score)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from kpkit.formats.base import Format, ReadOptions, WriteOptions
 from kpkit.guard import publish, sync_file
 from kpkit.pipelines.find import detect, get_format, hint_other_format
 from kpkit.pipelines.images import ImageSizes
+
+# Files of an output folder that a report names one by one.
+FILES_NAMED = 12
 
 
 def read(
@@ -128,21 +132,24 @@ def check_skeleton(target: Format, skeleton: Skeleton) -> None:
 
 
 def file_sizes(path: Path) -> dict[str, int]:
-    """Bytes of a written file; of a folder, of the files at its first two levels and the sum of the rest."""
+    """Bytes of a written file; of a folder, of the first files at its first two levels and the sum of the rest."""
     if path.is_file():
         return {path.name: path.stat().st_size}
-    sizes: dict[str, int] = {}
-    rest = rest_count = 0
-    for file in sorted(path.rglob("*")):
-        if not file.is_file():
-            continue
-        if len(sizes) < 12 and len(file.relative_to(path).parts) <= 2:
-            sizes[file.relative_to(path).as_posix()] = file.stat().st_size
-        else:
-            rest, rest_count = rest + file.stat().st_size, rest_count + 1
-    if rest_count:
-        sizes[f"{rest_count} more files"] = rest
-    return sizes
+    named: dict[str, int] = {}
+    rest = count = 0
+    for folder, folders, files in os.walk(path):
+        folders.sort()
+        near = os.path.relpath(folder, path)
+        shallow = near == "." or os.sep not in near
+        for name in sorted(files) if shallow else files:
+            size = os.stat(os.path.join(folder, name)).st_size
+            if shallow and len(named) < FILES_NAMED:
+                named[name if near == "." else f"{near.replace(os.sep, '/')}/{name}"] = size
+            else:
+                rest, count = rest + size, count + 1
+    if count:
+        named[f"{count} more files"] = rest
+    return named
 
 
 def _by_ending(path: Path) -> Format:
