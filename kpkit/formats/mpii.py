@@ -108,19 +108,18 @@ class MpiiFormat(Format):
         return self.mat_keeps if _is_mat(final) else self.keeps
 
     def losses(self, dataset: Dataset, final: Path) -> list[Loss]:
-        """What is lost. Of MPII's own fields each variant keeps some, and the .mat file keeps what the shift does."""
+        """What is lost. Of MPII's own fields each variant keeps some; coordinates are compared as they are stored."""
         from kpkit.formats.mpii_position import inexact
 
         mat = _is_mat(final)
-        kept = {f"mpii.{name}" for name in (_MAT_EXTRAS if mat else _JSON_EXTRAS)}
+        kept = {"coordinates", *(f"mpii.{name}" for name in (_MAT_EXTRAS if mat else _JSON_EXTRAS))}
         found = [loss for loss in super().losses(dataset, final) if loss.what not in kept]
-        if not mat:
-            return found + _rounded_scales(dataset)
-        found = [loss for loss in found if loss.what != "coordinates"]
-        count = inexact(dataset, self.mat_keeps.decimals or 0)
+        decimals = self.keeps_for(final).decimals or 0
+        count = inexact(dataset, decimals, rounded=not mat)
         if count:
-            found.append(Loss("coordinates", count, "pixels counted from 1 have fewer decimals; last digits change"))
-        return found
+            why = "counted from 1 the last digits may change" if mat else "values are rounded"
+            found.append(Loss("coordinates", count, f"the format has {decimals} decimals; {why}"))
+        return found if mat else found + _rounded_scales(dataset)
 
     @staticmethod
     def _sniff_mat(path: Path) -> str | None:

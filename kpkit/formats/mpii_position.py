@@ -70,19 +70,20 @@ def one_based(dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.float64]:
     return found
 
 
-def inexact(dataset: Dataset, decimals: int) -> int:
-    """How many coordinates the shift may change: those of more than `decimals` decimals.
+def inexact(dataset: Dataset, decimals: int, *, rounded: bool) -> int:
+    """How many coordinates of more than `decimals` decimals are not certain to come back as they are.
 
-    Persons that a .mat file brought are looked at one by one: what was shifted before is shifted back to the bit.
+    Written they are counted from 1, and `rounded` to these decimals or not. Persons that a .mat file brought are looked
+    at one by one: most of their numbers were stored that way, and come back to the bit.
     """
     if dataset.skeleton.size != JOINTS:
         return 0
-    back = one_based(dataset, np.arange(len(dataset), dtype=np.int64)) - 1
+    stored = one_based(dataset, np.arange(len(dataset), dtype=np.int64))
+    changed = np.round(stored, decimals) != stored if rounded else stored - 1 != dataset.xy
     index = dataset.extras.get("mpii.annolist_index")
     own = np.array([index is not None and index[row] is not None for row in range(len(dataset))], bool)
-    changed = (back != dataset.xy) | ~own[:, None, None]
     finer = (np.round(dataset.xy, decimals) != dataset.xy) & np.isfinite(dataset.xy)
-    return int(np.count_nonzero(finer & changed))
+    return int(np.count_nonzero(finer & (changed | ~own[:, None, None])))
 
 
 def head_corners(dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.float64]:

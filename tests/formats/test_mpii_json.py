@@ -14,7 +14,7 @@ from kpkit.core.dataset import Dataset, ImageTable
 from kpkit.core.report import Collector
 from kpkit.errors import FormatError, KpkitError, RecordError, UsageError
 from kpkit.formats.mpii import MpiiFormat
-from tests.mpii_files import issues, person, read, save_json, write
+from tests.mpii_files import entry, issues, person, read, rect, save, save_json, write
 
 
 def refusal(path: Path) -> KpkitError:
@@ -242,3 +242,13 @@ def test_other_lists_are_not_taken_for_persons(tmp_path: Path) -> None:
         (tmp_path / "v.json").write_text(text)
         assert MpiiFormat().sniff(tmp_path / "v.json") is None
     assert MpiiFormat().sniff(tmp_path / "none.json") is None
+
+
+def test_labels_are_found_at_their_usual_places(tmp_path: Path) -> None:
+    official = save(tmp_path / "mpii_human_pose_v1_u12_1.mat", entry("a.jpg", rect()))
+    (tmp_path / "annot").mkdir()
+    train = save_json(tmp_path / "annot" / "train.json", person())
+    (tmp_path / "annot" / "settings.json").write_text('{"images": "here"}')
+    (tmp_path / "release").mkdir()
+    inner = save(tmp_path / "release" / "mpii_human_pose_v1_u12_1.mat", entry("a.jpg", rect()))
+    assert MpiiFormat().discover(tmp_path) == sorted([official, train, inner])

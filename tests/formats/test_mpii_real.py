@@ -114,6 +114,12 @@ def test_the_validation_set_comes_back_equal(validation: Dataset, tmp_path: Path
     assert differences(validation, read(write(validation, tmp_path / "m.mat")), EVERYTHING) == []
 
 
+def test_only_what_the_json_really_rounds_is_counted(validation: Dataset) -> None:
+    lost = {loss.what: loss.count for loss in MpiiFormat().losses(validation, Path("valid.json"))}
+    assert lost["coordinates"] == 11
+    assert lost["visibility 1"] == 10243
+
+
 def test_a_mat_file_of_predictions_is_not_mpii(folder: Path) -> None:
     with pytest.raises(FormatError, match="jnt_missing"):
         read(folder / "gt_valid_plus_tompson.mat")
