@@ -1,4 +1,4 @@
-"""What the shell offers after TAB: names of formats and skeletons."""
+"""What the shell offers after TAB: names of formats, skeletons and recipes."""
 
 from __future__ import annotations
 
@@ -15,3 +15,10 @@ def skeletons() -> list[str]:
     from kpkit.core import catalog
 
     return catalog.skeleton_names()
+
+
+def recipes() -> list[str]:
+    """Names of the shipped recipes."""
+    from kpkit.augment.recipe import preset_names
+
+    return preset_names()

@@ -11,6 +11,7 @@ import io
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -85,17 +86,24 @@ class Console:
             progress.TextColumn("{task.description}"),
             progress.BarColumn(),
             progress.MofNCompleteColumn(),
+            progress.TextColumn("{task.fields[rate]}"),
             progress.TimeRemainingColumn(),
         )
         with progress.Progress(*columns, console=RichConsole(stderr=True), transient=True) as bars:
-            stages: dict[str, progress.TaskID] = {}
+            stages: dict[str, tuple[progress.TaskID, float]] = {}
 
             def update(stage: str, done: int, total: int) -> None:
                 if stage not in stages:
-                    stages[stage] = bars.add_task(stage, total=total)
-                bars.update(stages[stage], completed=done, total=total or None)
+                    stages[stage] = bars.add_task(stage, total=total, rate=""), time.monotonic()
+                bar, started = stages[stage]
+                bars.update(bar, completed=done, total=total or None, rate=_rate(done, time.monotonic() - started))
 
             yield update
+
+
+def _rate(done: int, seconds: float) -> str:
+    """How many a second, once there is something to say."""
+    return f"{done / seconds:,.1f}/s" if done > 1 and seconds > 0.5 else ""
 
 
 def plural(count: int, one: str, many: str = "") -> str:

@@ -1,0 +1,81 @@
+"""How the account of an augmentation is printed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kpkit.cli.output import Console, Part, plural, size
+from kpkit.cli.report import FLAGS, print_issues, print_losses
+
+if TYPE_CHECKING:
+    from kpkit.pipelines.augment import AugmentReport
+
+SHOWN = 20
+
+
+def print_augmented(console: Console, report: AugmentReport) -> None:
+    """The whole report; with --quiet only what was lost and what failed."""
+    if console.as_json:
+        console.document(report.as_dict())
+        return
+    if not console.quiet:
+        _header(console, report)
+    print_losses(console, report.losses)
+    if not console.quiet:
+        if not report.losses:
+            console.line(("Nothing is lost.", "bold green"))
+        if report.issues:
+            console.line()
+        print_issues(console, report.issues)
+    _failures(console, report)
+
+
+def _header(console: Console, report: AugmentReport) -> None:
+    verb = "Would write" if report.dry_run else "Wrote"
+    persons, images = report.counts.get("instances", 0), report.counts.get("images", 0)
+    console.line(
+        (verb, "bold green"),
+        (f" {plural(images, 'picture')} of {plural(persons, 'person')}", "bold"),
+        (f" in {report.seconds:.2f} s" if report.seconds else "", "dim"),
+    )
+    console.table(("", ""), [(f"  {label}", value) for label, value in _facts(report) if value])
+    console.line()
+    flags = ", ".join(f"{report.counts[flag]:,} {flag}" for flag in FLAGS if flag in report.counts)
+    console.line(("Joints: ", "bold"), flags)
+    moved = [f"{report.covered:,} covered", f"{report.left_frame:,} left the frame"]
+    console.line(("        ", ""), ", ".join(moved))
+    console.line()
+
+
+def _facts(report: AugmentReport) -> list[tuple[str, str]]:
+    total = f" ({size(sum(report.files.values()))})" if report.files else ""
+    return [
+        ("input", report.input),
+        ("format", report.format),
+        ("recipe", f"{report.recipe['name']} ({report.recipe_hash[:12]})"),
+        ("would write" if report.dry_run else "output", f"{report.output}{total}"),
+        ("rows", f"{report.output}/augment.parquet"),
+        ("time", _profile(report)),
+    ]
+
+
+def _profile(report: AugmentReport) -> str:
+    """Where the workers' time went, by step."""
+    total = report.profile.get("total", 0.0)
+    if not total:
+        return ""
+    steps = {step: seconds for step, seconds in report.profile.items() if step != "total"}
+    steps["other"] = max(0.0, total - sum(steps.values()))
+    return ", ".join(f"{step} {seconds / total:.0%}" for step, seconds in steps.items())
+
+
+def _failures(console: Console, report: AugmentReport) -> None:
+    if not report.failures:
+        return
+    console.line(("Failed: ", "bold red"), (plural(len(report.failures), "picture"), "bold"), "; the others are done")
+    rows: list[list[Part]] = [
+        [f"  {failure.key}", (failure.code, "red"), failure.message] for failure in report.failures[:SHOWN]
+    ]
+    console.table(("  picture", "code", "why"), rows)
+    if len(report.failures) > SHOWN:
+        console.line((f"  and {len(report.failures) - SHOWN:,} more (all with --json)", "dim"))
