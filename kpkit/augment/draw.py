@@ -18,12 +18,18 @@ from kpkit.augment.topdown import box_to_center_scale, hrnet_warp, udp_warp
 
 Rng = np.random.Generator
 
+TRANSPOSE = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
+# HRNet asks whether a normal draw is below 0.5.
+UPPER_HALF = 0.6914624612740131
+
 
 def stream(seed: int, key: str, copy: int, purpose: str) -> Rng:
     """The random stream of one purpose for one copy of one image (or person)."""
-    text = f"kpkit\0{seed}\0{key}\0{copy}\0{purpose}".encode()
-    words = np.frombuffer(hashlib.sha256(text).digest(), np.uint32)
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(words.tolist())))
+    # File names that are no UTF-8 reach here as lone surrogates.
+    text = f"kpkit\0{seed}\0{key}\0{copy}\0{purpose}".encode("utf-8", "surrogatepass")
+    # Philox takes its key as it is: half the time of a SeedSequence, and the hash has mixed the bits already.
+    words = np.frombuffer(hashlib.sha256(text).digest()[:16], "<u8")
+    return np.random.Generator(np.random.Philox(key=words))
 
 
 @dataclass(frozen=True)
@@ -83,17 +89,20 @@ def _mirrors(
     recipe: Recipe, coins: NDArray[np.float64], frame: tuple[int, int], steps: list[geo.Matrix], parts: dict[str, Any]
 ) -> tuple[int, int]:
     width, height = frame
-    parts["flip"] = bool(coins[0] < recipe.flip)
-    parts["flip_vertical"] = bool(coins[1] < recipe.flip_vertical)
-    parts["transpose"] = bool(coins[2] < recipe.transpose)
+    parts |= _coins(recipe, coins)
     if parts["flip"]:
         steps.append(geo.flip_horizontal(width))
     if parts["flip_vertical"]:
         steps.append(geo.flip_vertical(height))
     if parts["transpose"]:
-        steps.append(np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]))
+        steps.append(TRANSPOSE)
         return height, width
     return frame
+
+
+def _coins(recipe: Recipe, coins: NDArray[np.float64]) -> dict[str, bool]:
+    names = ("flip", "flip_vertical", "transpose")
+    return {name: bool(coin < getattr(recipe, name)) for name, coin in zip(names, coins, strict=True)}
 
 
 def _letterbox(input_size: tuple[int, int], frame: tuple[int, int], steps: list[geo.Matrix]) -> tuple[int, int]:
@@ -114,27 +123,31 @@ def draw_person(
     xy: NDArray[np.float64],
     upper_body: NDArray[np.bool_],
 ) -> Drawn:
-    """One matrix for a person's crop, as HRNet's loader draws it.
+    """One matrix for a person's crop, as HRNet's loader draws it: the picture is mirrored first, then cropped.
 
     key         image key and instance id              box_xywh    [4]    float64  pixels
     xy          [K,2]  float64  NaN where unlabelled   upper_body  [K]    bool     joints above the hips
     """
     height, width = recipe.input_size or (256, 192)
     rng = stream(seed, key, copy, "geometry")
-    coins = rng.uniform(0.0, 1.0, size=3)
+    mirrors = _coins(recipe, rng.uniform(0.0, 1.0, size=3))
+    steps: list[geo.Matrix] = []
+    if mirrors["transpose"]:
+        steps, box_xywh, xy = [TRANSPOSE], box_xywh[[1, 0, 3, 2]], xy[:, ::-1]
     half = _half_body(recipe, rng, xy, upper_body, width / height)
     center, size = half or box_to_center_scale(box_xywh, (width, height), recipe.padding)
+    # About the crop's centre, so that it keeps its place: x' = 2c - x.
+    steps += [geo.flip_horizontal(2 * center[0] + 1)] if mirrors["flip"] else []
+    steps += [geo.flip_vertical(2 * center[1] + 1)] if mirrors["flip_vertical"] else []
     scale, angle = _scale_and_angle(recipe, rng)
     shift = rng.uniform(*recipe.shift, size=2)
     center, size = center + shift * size, size * scale
     warp = hrnet_warp if recipe.warp == "hrnet" else udp_warp
     # hrnet_warp turns counter-clockwise for a positive angle; rows and recipes say clockwise.
-    matrix = warp(center.tolist(), size.tolist(), -angle if recipe.warp == "hrnet" else angle, (width, height))
-    parts: dict[str, Any] = {"scale": scale, "rotation": angle, "shift": shift.tolist(), "half_body": half is not None}
-    steps = [matrix]
-    frame = _mirrors(recipe, coins, (width, height), steps, parts)
-    composed = geo.compose(*steps)
-    return Drawn(composed, frame, geo.is_mirror(composed), parts)
+    turn = -angle if recipe.warp == "hrnet" else angle
+    matrix = geo.compose(*steps, warp(center.tolist(), size.tolist(), turn, (width, height)))
+    parts = {"scale": scale, "rotation": angle, "shift": shift.tolist(), "half_body": half is not None, **mirrors}
+    return Drawn(matrix, (width, height), geo.is_mirror(matrix), parts)
 
 
 def _half_body(
@@ -146,7 +159,7 @@ def _half_body(
     if chance >= recipe.half_body or labelled.sum() <= recipe.half_body_joints:
         return None
     above, below = xy[labelled & upper], xy[labelled & ~upper]
-    chosen = above if which < 0.5 and len(above) > 2 else (below if len(below) > 2 else above)
+    chosen = above if which < UPPER_HALF and len(above) > 2 else (below if len(below) > 2 else above)
     if len(chosen) < 2:
         return None
     span = chosen.max(axis=0) - chosen.min(axis=0)

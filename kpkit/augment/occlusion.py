@@ -128,22 +128,38 @@ def _cover_person(
     for number in range(TRIES):
         missing = wanted - cv2.countNonZero(mask)
         if missing <= _slack(w, h):
-            break
+            return mask, made
         # An even share for each of the occluders drawn; whatever is missing for the last and any after it.
         part = missing if number >= count - 1 else max(1, round(missing / (count - number) * rng.uniform(0.6, 1.4)))
+        part = min(part, missing)
         shape = recipe.occlusion_shape[int(rng.integers(len(recipe.occlusion_shape)))]
+        if shape == "rectangle" and number == 0:
+            made.append(_first_rectangle(mask, part, (x, y), rng))
+            continue
         outline = _outline(shape, w, h, rng)
         center = (rng.uniform(0.15, 0.85) * w, rng.uniform(0.15, 0.85) * h)
-        size = _fit(outline, center, mask, min(part, missing))
+        size = _fit(outline, center, mask, part)
         _add(outline, center, size, mask)
         made.append(_describe(shape, outline, center, size, (x, y)))
     _finish(mask, wanted, made, (x, y), rng)
     return mask, made
 
 
+def _first_rectangle(mask: Mask, pixels: int, corner: tuple[int, int], rng: Rng) -> dict[str, Any]:
+    """Put a rectangle of nearly `pixels` pixels anywhere inside an empty mask; nothing needs fitting."""
+    height, width = mask.shape
+    wide = math.sqrt(pixels * width / height * math.exp(rng.uniform(-0.7, 0.7)))
+    w = min(width, max(1, math.ceil(pixels / height), round(wide)))
+    h = min(height, max(1, pixels // w))
+    left, top = int(rng.integers(0, width - w + 1)), int(rng.integers(0, height - h + 1))
+    mask[top : top + h, left : left + w] = 255
+    # Pixel edges: the box of pixels 3..5 runs from 2.5 to 5.5.
+    return {"shape": "rectangle", "box": [corner[0] + left - 0.5, corner[1] + top - 0.5, float(w), float(h)]}
+
+
 def _slack(w: int, h: int) -> int:
-    """Pixels that may be missing: a five-hundredth of the box."""
-    return w * h // 500
+    """Pixels that may be missing: a two-hundredth of the box; none in a small one."""
+    return w * h // 200
 
 
 def _outline(shape: str, w: int, h: int, rng: Rng) -> NDArray[np.float64]:

@@ -52,7 +52,8 @@ def polygon_area(polygon: Polygon) -> float:
     if len(polygon) < 3:
         return 0.0
     x, y = polygon[:, 0], polygon[:, 1]
-    return float(abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) / 2)
+    twice = np.dot(x[:-1], y[1:]) - np.dot(y[:-1], x[1:]) + x[-1] * y[0] - y[-1] * x[0]
+    return float(abs(twice) / 2)
 
 
 def move_mask(matrix: NDArray[np.float64], mask: Mask, out_wh: tuple[int, int]) -> Mask:

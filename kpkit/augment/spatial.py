@@ -88,7 +88,7 @@ def settle(
         visibility=flags,
         truncated=truncated,
         bbox_xywh=boxes,
-        head_box=geo.apply_boxes(matrix, before.head_box),
+        head_box=before.head_box if np.isnan(before.head_box).all() else geo.apply_boxes(matrix, before.head_box),
         area=areas,
         polygons=[[clip_polygon(one, *out_wh) for one in person] for person in polygons],
         lateral={name: swap_sides(values) if mirrored else values for name, values in before.lateral.items()},
