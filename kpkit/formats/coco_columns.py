@@ -7,7 +7,7 @@ keep the decoded numbers in the processor's cache and the memory low.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import chain
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from kpkit.core.report import Collector
 from kpkit.core.table import Column, as_column, as_ids
 from kpkit.errors import RecordError
 from kpkit.formats.coco_checks import check_flags, look_at_points
+from kpkit.formats.coco_numbers import NOTHING, flat_numbers, rows_of_numbers
 from kpkit.formats.coco_parse import fields_of, row_error
 
 BLOCK = 4096
@@ -37,13 +38,12 @@ class Extra(msgspec.Struct, gc=False):
     extras: dict[str, Any] | None = None
 
 
-class Row(msgspec.Struct, gc=False):
-    """The canonical fields of an annotation or a detection."""
+class _Fields(msgspec.Struct, gc=False):
+    """The canonical fields of an annotation or a detection, but for the keypoints."""
 
     image_id: Id
     category_id: Id | UnsetType = UNSET
     id: Id | UnsetType = UNSET
-    keypoints: list[float] | UnsetType | None = UNSET
     bbox: list[float] | UnsetType | None = UNSET
     area: float | None = None
     iscrowd: int | bool | None = 0
@@ -51,6 +51,22 @@ class Row(msgspec.Struct, gc=False):
     track_id: Id | None = None
     score: float | list[float] | None = None
     kpkit: Extra | None = None
+
+
+class Row(_Fields, gc=False):
+    """A row with its keypoints as numbers."""
+
+    keypoints: list[float] | UnsetType | None = UNSET
+
+
+class _QuickRow(_Fields, gc=False):
+    """A row with its keypoints as text, to be read many at a time."""
+
+    keypoints: msgspec.Raw = msgspec.Raw()
+
+
+# Rows, their keypoints [n, K * 3] as written (zeros where there are none), and where there are none [n].
+_Block = tuple[Sequence[_Fields], NDArray[np.float64], NDArray[np.bool_]]
 
 
 class ColumnReader:
@@ -61,6 +77,7 @@ class ColumnReader:
     names      of the joints, for messages
     capacity   rows expected (grown when there are more)
     unreadable rows to leave out, because an error about them was collected
+    faulty     rows whose keypoints are wrong: nothing more is said about them
     """
 
     def __init__(
@@ -70,19 +87,20 @@ class ColumnReader:
         self.k = len(names)
         self.n = 0
         self._decode = msgspec.json.Decoder(Row).decode
+        self._decode_quickly = msgspec.json.Decoder(_QuickRow).decode
         self.xy = np.empty((capacity, self.k, 2))
         self.visibility = np.empty((capacity, self.k), np.uint8)
         self.kpkit: dict[int, Extra] = {}
         self.ghosts: list[int] = []
         self.unreadable: set[int] = set()
+        self.faulty: set[int] = set()
         self._parts: dict[str, list[Any]] = {}
 
     def add(self, raws: Sequence[Any]) -> None:
         """Decode and check one block of raw rows."""
-        rows = self._rows(raws)
+        rows, keypoints, bare = self._quick_rows(raws) or self._slow_rows(raws)
         self._grow(self.n + len(rows))
         self._check_required(rows, raws)
-        keypoints = self._keypoints(rows)
         self._put("id", _id_list(rows, "id"))
         self._put("image_id", as_ids([row.image_id for row in rows]))
         self._put("category_id", _id_list(rows, "category_id"))
@@ -93,7 +111,7 @@ class ColumnReader:
         self._put("track_id", _optional([row.track_id for row in rows]))
         self.kpkit.update({self.n + i: row.kpkit for i, row in enumerate(rows) if row.kpkit is not None})
         stated = np.array([-1 if row.num_keypoints is None else row.num_keypoints for row in rows])
-        self._put_points(keypoints, stated, np.array([not row.keypoints for row in rows], bool))
+        self._put_points(keypoints.reshape(len(rows), self.k, 3), stated, bare)
         self.n += len(rows)
 
     def place(self, row: int, rest: str = "") -> str:
@@ -138,12 +156,23 @@ class ColumnReader:
         self.xy[self.n : end] = points
         self.visibility[self.n : end] = flags
 
-    def _rows(self, raws: Sequence[Any]) -> list[Row]:
-        decode = self._decode
+    def _quick_rows(self, raws: Sequence[Any]) -> _Block | None:
+        """A block decoded in bulk, or None where something is wrong with a row."""
+        decode = self._decode_quickly
         try:
-            return [decode(raw) for raw in raws]
+            rows = [decode(raw) for raw in raws]
         except (msgspec.MsgspecError, RecursionError):
-            return [self._explained(raw, self.n + i) for i, raw in enumerate(raws)]
+            return None
+        texts = [bytes(row.keypoints) for row in rows]
+        keypoints = rows_of_numbers(texts, 3 * self.k)
+        if keypoints is None:
+            return None
+        return rows, keypoints, np.array([text in NOTHING for text in texts], bool)
+
+    def _slow_rows(self, raws: Sequence[Any]) -> _Block:
+        """A block decoded row by row, with an error for each that is wrong."""
+        rows = [self._explained(raw, self.n + i) for i, raw in enumerate(raws)]
+        return rows, self._keypoints(rows), np.array([not row.keypoints for row in rows], bool)
 
     def _explained(self, raw: Any, row: int) -> Row:
         try:
@@ -165,18 +194,14 @@ class ColumnReader:
         self.xy, self.visibility = xy, visibility
 
     def _keypoints(self, rows: list[Row]) -> NDArray[np.float64]:
-        """[n, K, 3] as written; zeros where a row has no keypoints."""
-        lists = [row.keypoints for row in rows]
-        flat = _flat(lists, 3 * self.k)
-        if flat is not None:
-            return flat.reshape(len(rows), self.k, 3)
-        block = np.zeros((len(rows), self.k, 3))
-        for i, values in enumerate(lists):
+        block = np.zeros((len(rows), 3 * self.k))
+        for i, values in enumerate([row.keypoints for row in rows]):
             if not values:  # UNSET, None and [] all mean: no keypoints
                 continue
             if len(values) == 3 * self.k:
-                block[i] = np.reshape(values, (self.k, 3))
+                block[i] = values
             else:
+                self.faulty.add(self.n + i)
                 self.collector.error(self._wrong_length(len(values), self.n + i))
         return block
 
@@ -190,10 +215,10 @@ class ColumnReader:
             help="check that the category lists the joints these annotations have, or name them with --skeleton",
         )
 
-    def _boxes(self, rows: list[Row]) -> NDArray[np.float64]:
+    def _boxes(self, rows: Sequence[_Fields]) -> NDArray[np.float64]:
         """[n, 4] x, y, w, h; NaN where a row has none."""
         boxes = [row.bbox for row in rows]
-        flat = _flat(boxes, 4)
+        flat = flat_numbers(boxes, 4)
         if flat is not None:
             return flat.reshape(len(rows), 4)
         block = np.full((len(rows), 4), np.nan)
@@ -214,11 +239,12 @@ class ColumnReader:
                 )
         return block
 
-    def _check_required(self, rows: list[Row], raws: Sequence[Any]) -> None:
+    def _check_required(self, rows: Sequence[_Fields], raws: Sequence[Any]) -> None:
         if self.results:
             return
         for name in ("id", "category_id"):
-            for i in [i for i, row in enumerate(rows) if getattr(row, name) is UNSET]:
+            values = list(map(attrgetter(name), rows))
+            for i in [i for i, value in enumerate(values) if value is UNSET]:
                 self.unreadable.add(self.n + i)
                 self.collector.error(
                     RecordError(
@@ -231,21 +257,13 @@ class ColumnReader:
                 )
 
 
-def _flat(lists: list[Any], width: int) -> NDArray[np.float64] | None:
-    """All numbers in one array, or None where a list is missing or of another length."""
-    if not lists or any(len(values) != width if type(values) is list else True for values in lists):
-        return None
-    return np.fromiter(chain.from_iterable(lists), np.float64, width * len(lists))
+def _id_list(rows: Sequence[_Fields], name: str) -> Column:
+    return as_ids([1 if value is UNSET else value for value in map(attrgetter(name), rows)])
 
 
-def _id_list(rows: list[Row], name: str) -> Column:
-    values = [getattr(row, name) for row in rows]
-    return as_ids([1 if value is UNSET else value for value in values] if UNSET in values else values)
-
-
-def _scores(rows: list[Row]) -> NDArray[np.float64]:
+def _scores(rows: Sequence[_Fields]) -> NDArray[np.float64]:
     scores = [row.score for row in rows]
-    if any(isinstance(score, list) for score in scores):
+    if list in set(map(type, scores)):
         scores = [None if isinstance(score, list) else score for score in scores]
     return np.array(scores, np.float64)
 
