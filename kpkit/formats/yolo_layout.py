@@ -23,9 +23,20 @@ from kpkit.guard import contained, input_error, read_bytes
 IMAGE_SUFFIXES = frozenset(["bmp", "dng", "heic", "jp2", "jpeg", "jpg", "mpo", "pfm", "png", "tif", "tiff", "webp"])
 SIZES_NAME = "image-sizes.csv"
 SIZES_HEADER = ["image", "width", "height", "label"]
+# Added where the dataset's own split is not the folder's: images without one stand in "train".
+SPLIT_COLUMN = "split"
 
 _NOT_LABELS = re.compile(r"(readme|requirements|licen[cs]e|autosplit_|classes|_darknet|notes|obj)\b.*", re.IGNORECASE)
 _LISTS = re.compile(r"(train(val)?|val(id)?|test)(-?dev)?\d*\.txt", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Noted:
+    """What the writer noted of an image: path, size (-1 unknown), and the split where the folder says another."""
+
+    path: str
+    size: Size
+    split: str | None = None
 
 
 @dataclass(frozen=True)
@@ -198,30 +209,33 @@ def _join(folder: str, name: str) -> str:
     return f"{folder}/{name}" if folder else name
 
 
-def read_sizes(root: Path) -> dict[str, tuple[str, Size]]:
-    """What the writer noted beside its labels: label file -> (image path, size; -1 unknown)."""
+def read_sizes(root: Path) -> dict[str, Noted] | None:
+    """What the writer noted beside its labels, by label file; None where there is no such note."""
     path = root / SIZES_NAME
     if not path.is_file():
-        return {}
+        return None
     try:
         rows = list(csv.reader(io.StringIO(read_bytes(path).decode(errors="surrogateescape"), newline="")))
     except csv.Error as error:
         raise FormatError(f"not a CSV file: {error}", code="KP-YOLO-SIZES-FILE", place=str(path)) from error
-    if not rows or rows[0] != SIZES_HEADER:
+    if not rows or rows[0] not in (SIZES_HEADER, [*SIZES_HEADER, SPLIT_COLUMN]):
         # A user's own file of that name; `--image-sizes` takes it.
-        return {}
-    found: dict[str, tuple[str, Size]] = {}
+        return None
+    found: dict[str, Noted] = {}
     for number, row in enumerate(rows[1:], 2):
         place = f"{path}: line {number}"
         try:
-            image, width, height, label = row
-            found[label] = (contained(image, place=place), (int(width or -1), int(height or -1)))
+            image, width, height, label, *split = row
+            size = int(width or -1), int(height or -1)
+            if len(row) != len(rows[0]):
+                raise ValueError
+            found[label] = Noted(contained(image, place=place), size, split[0] if split else None)
         except ValueError as error:
             raise RecordError(
                 "a line is not what the header says",
                 code="KP-YOLO-SIZES-FILE",
                 place=place,
-                expected=",".join(SIZES_HEADER),
+                expected=",".join(rows[0]),
                 got=",".join(row)[:80],
                 help=f"delete {SIZES_NAME} and give the sizes with --images DIR or --image-sizes FILE.csv",
             ) from error

@@ -55,7 +55,7 @@ def read(path: Path, options: ReadOptions, collector: Collector) -> Dataset:
     entries = find(root, data)
     base = "" if root == Path() else f"{root}/"
     labels = [base + entry.label for entry in entries if entry.label]
-    if not entries or not (labels or data.file):
+    if not (labels or (entries and data.file)) and not (data.file and read_sizes(root) == {}):
         raise FormatError(
             "there are no label files",
             code="KP-YOLO-EMPTY",
@@ -122,14 +122,17 @@ def _images(
     root: Path, entries: Sequence[Entry], sizes: Mapping[str, Size], collector: Collector
 ) -> tuple[ImageTable, NDArray[np.bool_]]:
     """The image table, and which of its images have a known size."""
-    noted, book = read_sizes(root), SizeBook(sizes)
+    noted, book = read_sizes(root) or {}, SizeBook(sizes)
     paths: list[str] = []
     known: list[Size] = []
+    splits: list[str] = []
     guessed = 0
     for entry in entries:
-        path, size = entry.image, (-1, -1)
+        path, size, split = entry.image, (-1, -1), entry.split
         if entry.label in noted:
-            path, size = (entry.image if entry.found else noted[entry.label][0]), noted[entry.label][1]
+            note = noted[entry.label]
+            path, size = (entry.image if entry.found else note.path), note.size
+            split = entry.split if note.split is None else note.split
         if given := book.find(path):
             size = given[1]
         if not entry.found and entry.label not in noted:
@@ -139,6 +142,7 @@ def _images(
             guessed += not is_image(name)
         paths.append(path)
         known.append(size)
+        splits.append(split)
     table = np.array(known, np.int64).reshape(-1, 2)
     fits = np.all((table > 0) & (table < 2**31), axis=1)
     width, height = np.where(fits[:, None], table, -1).T
@@ -146,7 +150,7 @@ def _images(
         collector.note("KP-YOLO-IMAGE-NAME", "images are not here; their names are taken to end in .jpg", count=guessed)
     if empty := sum(not entry.label for entry in entries):
         collector.note("KP-YOLO-BACKGROUND", "images without a label file are images without persons", count=empty)
-    return ImageTable.build(path=paths, width=width, height=height, split=[e.split for e in entries]), fits
+    return ImageTable.build(path=paths, width=width, height=height, split=splits), fits
 
 
 def _with_sizes(

@@ -1,6 +1,7 @@
 """Writing YOLO-pose folders: `labels/<split>/<image path>.txt`, `data.yaml`, and `image-sizes.csv`.
 
-`image-sizes.csv` (image,width,height,label) is what makes the folder readable without its images; trainers ignore it.
+`image-sizes.csv` (image,width,height,label, and split where the folder cannot say it) is what makes the folder readable
+without its images; trainers ignore it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from kpkit.core.report import Collector
 from kpkit.errors import KpkitError, OutputError, RecordError
 from kpkit.formats import yolo_yaml
 from kpkit.formats.jsonrows import RowSource
-from kpkit.formats.yolo_layout import SIZES_HEADER, SIZES_NAME
+from kpkit.formats.yolo_layout import SIZES_HEADER, SIZES_NAME, SPLIT_COLUMN
 from kpkit.formats.yolo_read import COLUMNS, DIMS, GHOSTS, NAMES
 from kpkit.formats.yolo_text import Floats, Text, write_rows
 from kpkit.formats.yolo_yaml import is_split
@@ -85,7 +86,7 @@ def write(dataset: Dataset, path: Path, collector: Collector) -> None:
             spans = (first[start : end + 1] - first[start]).tolist()
             for i, label in enumerate(labels[start:end]):
                 folders.write(label, text.span(spans[i], spans[i + 1]))
-    splits = list(dict.fromkeys(place.split for place in places)) or ["train"]
+    splits = sorted({place.split for place in places}) or ["train"]
     content = yolo_yaml.document(dataset.skeleton, dims, names, splits, category_ids)
     _write_file(path / "data.yaml", yolo_yaml.dump(content))
     _write_file(path / SIZES_NAME, _sizes(dataset, places))
@@ -233,11 +234,17 @@ def _sizes(dataset: Dataset, places: Sequence[_Place]) -> bytes:
     known = (images.width > 0) & (images.height > 0)
     text = io.StringIO(newline="")
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(SIZES_HEADER)
-    rows: Iterable[tuple[str, int, int, bool, _Place]] = zip(
-        images.path.tolist(), images.width.tolist(), images.height.tolist(), known.tolist(), places, strict=True
+    splits = images.split.tolist()
+    told = all(split == place.split for split, place in zip(splits, places, strict=True))
+    table.writerow(SIZES_HEADER if told else [*SIZES_HEADER, SPLIT_COLUMN])
+    rows: Iterable[tuple[str, int, int, bool, str, _Place]] = zip(
+        images.path.tolist(), images.width.tolist(), images.height.tolist(), known.tolist(), splits, places, strict=True
     )
-    table.writerows((path, w if ok else "", h if ok else "", place.label) for path, w, h, ok, place in rows)
+    # By label file, as images are read: a folder that was read is written as it was.
+    table.writerows(
+        (path, w if ok else "", h if ok else "", place.label, *(() if told else (split,)))
+        for path, w, h, ok, split, place in sorted(rows, key=lambda row: row[-1].label)
+    )
     return text.getvalue().encode(errors="surrogateescape")
 
 

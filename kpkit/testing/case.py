@@ -115,8 +115,8 @@ class FormatCase:
     def for_all(self, values: st.SearchStrategy[Dataset], check: Callable[[Dataset], None]) -> None:
         """Run `check` on many datasets; how many, the Hypothesis profile says."""
         count = max(1, round(settings.default.max_examples * self.share)) if settings.default else 50
-        # Explaining a failure by line coverage takes minutes here and says less than the list of differences; so does shrinking
-        # where every example is slow.
+        # Explaining a failure by line coverage takes minutes and says less than the list of differences; so does
+        # shrinking where every example is slow.
         phases = (Phase.explicit, Phase.reuse, Phase.generate, *([Phase.shrink] if self.share == 1 else []))
         chosen = settings(deadline=None, max_examples=count, phases=phases, suppress_health_check=list(HealthCheck))
         chosen(given(_shown(values))(lambda one: check(one.dataset)))()

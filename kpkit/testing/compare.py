@@ -140,9 +140,7 @@ def _column(where: str, a: NDArray[Any], b: NDArray[Any]) -> Iterator[str]:
 def _extras(
     where: str, a: Mapping[str, Any], b: Mapping[str, Any], rows_a: Any, rows_b: Any, keeps: Keeps
 ) -> Iterator[str]:
-    for name in sorted(a.keys() | b.keys()):
-        if "*" not in keeps.extras and name.split(".")[0] not in keeps.extras:
-            continue
+    for name in _fields(a, b, keeps):
         missing = np.full(len(rows_a), None, object)
         yield from _column(
             f"{where}.extras['{name}']",
@@ -151,10 +149,16 @@ def _extras(
         )
 
 
+def _fields(a: Mapping[str, Any], b: Mapping[str, Any], keeps: Keeps) -> list[str]:
+    """Fields to compare. A format may note things of its own on reading; one that keeps any field may not."""
+    if "*" in keeps.extras:
+        return sorted(a.keys() | b.keys())
+    return sorted(name for name in a if name.split(".")[0] in keeps.extras)
+
+
 def _meta(a: Dataset, b: Dataset, keeps: Keeps) -> Iterator[str]:
-    for name in sorted(a.meta.keys() | b.meta.keys()):
-        kept = "*" in keeps.extras or name.split(".")[0] in keeps.extras
-        if kept and not _same(a.meta.get(name), b.meta.get(name)):
+    for name in _fields(a.meta, b.meta, keeps):
+        if not _same(a.meta.get(name), b.meta.get(name)):
             yield f"meta['{name}']: expected {a.meta.get(name)!r}, got {b.meta.get(name)!r}"
 
 

@@ -109,7 +109,7 @@ def test_labels_mirror_the_image_path(tmp_path: Path, path: str, split: str, lab
     write(build([path], split=[split]), tmp_path)
     assert list(labels(tmp_path)) == [label]
     again = read(tmp_path).images
-    assert again.split.tolist() == [label.split("/")[1]]
+    assert again.split.tolist() == [split]
     assert again.path.tolist() == [path.replace("\\", "/")]
 
 
