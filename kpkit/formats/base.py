@@ -128,6 +128,10 @@ class Format(ABC):
         found = {path for pattern in self.usual for path in folder.glob(pattern)}
         return sorted(path for path in found if self.sniff(path) is not None)
 
+    def together(self, found: list[Path]) -> list[Path]:
+        """Which of several discovered files make up one dataset; none: they are candidates to choose from."""
+        return []
+
     @abstractmethod
     def read(self, path: Path, options: ReadOptions, collector: Collector) -> Dataset:
         """Read one file or folder; raises FormatError or RecordError with the place of the fault."""

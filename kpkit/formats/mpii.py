@@ -8,6 +8,7 @@ docs/formats/mpii.md is the data sheet.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,10 +17,12 @@ import numpy as np
 from kpkit.core import catalog
 from kpkit.core.dataset import Dataset
 from kpkit.core.report import Collector, Loss
+from kpkit.core.table import as_column
 from kpkit.errors import UsageError
 from kpkit.formats.base import Format, Keeps, ReadOptions, WriteOptions
 
 HEAD = 1 << 16
+HRNET_FILES = ("train", "valid", "test")
 _FIRST = re.compile(rb"\[\s*\{")
 _POSITION = (b'"image"', b'"scale"', b'"center"')
 _JSON_EXTRAS = frozenset({"scale", "objpos", "unlabelled_xy", "json_other", "raw_xy", "raw_head_box"})
@@ -82,7 +85,21 @@ class MpiiFormat(Format):
             return read_mat(path, options, collector)
         from kpkit.formats.mpii_json import read_json
 
-        return read_json(path, options, collector)
+        dataset = read_json(path, options, collector)
+        if path.stem not in HRNET_FILES:
+            return dataset
+        # HRNet tells its splits by the names of its files.
+        split = as_column([path.stem] * len(dataset.images))
+        return dataset.replace(images=replace(dataset.images, split=split))
+
+    def together(self, found: list[Path]) -> list[Path]:
+        """HRNet's annot/ folder is one dataset: train, valid and test; trainval.json repeats two of them."""
+        names = {path.stem: path for path in found if path.parent.name == "annot"}
+        if len(names) != len(found) or not names.keys() <= {*HRNET_FILES, "trainval"}:
+            return []
+        if {"train", "valid"} <= names.keys():
+            names.pop("trainval", None)
+        return [names[stem] for stem in (*HRNET_FILES, "trainval") if stem in names]
 
     def write(self, dataset: Dataset, path: Path, options: WriteOptions, collector: Collector) -> None:
         """Write .mat where the final name ends so, else json."""

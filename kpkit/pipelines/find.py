@@ -51,19 +51,22 @@ def detect(path: Path) -> tuple[Format, str]:
 
 
 def inputs_of(source: Format, given: tuple[Path, ...], folder: Path) -> list[Path]:
-    """The label files to read: those given, or the one candidate of a folder.
+    """The label files to read: those given, or the one candidate of a folder (which may be several files).
 
     Raises UsageError where a folder holds several candidates or none.
     """
     if not given:
-        return [_only(source, folder)]
-    return [_only(source, path) if path.is_dir() and source.sniff(path) is None else path for path in given]
+        return _only(source, folder)
+    inside = [_only(source, path) if path.is_dir() and source.sniff(path) is None else [path] for path in given]
+    return [path for paths in inside for path in paths]
 
 
-def _only(source: Format, folder: Path) -> Path:
+def _only(source: Format, folder: Path) -> list[Path]:
     found = source.discover(folder)
     if len(found) == 1:
-        return found[0]
+        return found
+    if together := source.together(found):
+        return together
     if not found:
         raise UsageError(
             f"no {source.name} labels in this folder",
