@@ -1,7 +1,7 @@
-"""Guards around the file system and around code that may die: outputs appear whole or not at all.
+"""Guards around the file system: outputs appear whole or not at all, and names stay inside their dataset.
 
-`publish` writes beside the output and renames; `contained` refuses paths that leave a folder; `limited_call` runs a
-function in a child process with limits on memory and time.
+`publish` writes beside the output and renames; `contained` and `resolve_inside` refuse paths that leave a folder.
+Code that may die runs in a child process of its own: see kpkit.child.
 """
 
 from __future__ import annotations
