@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpkit.augment.recipe import Recipe
-from kpkit.augment.shapes import polygon_area
+from kpkit.core.polygons import polygon_area
 
 Mask = NDArray[np.uint8]
 Rng = np.random.Generator

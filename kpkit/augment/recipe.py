@@ -13,6 +13,7 @@ from typing import Any
 
 from kpkit import resources
 from kpkit.errors import UsageError, did_you_mean
+from kpkit.guard import read_bytes
 
 Range = tuple[float, float]
 
@@ -35,9 +36,11 @@ class Recipe:
     warp, padding see kpkit.augment.topdown (topdown mode)
     rotation      degrees, clockwise on the screen        rotation_probability  else 0 degrees
     scale         factor                                  shift  share of the frame's (or crop's) size
-    distribution  "uniform" over the ranges, or "normal": clipped as HRNet does, ranges being the clipping limits
-    flip, flip_vertical, transpose   probabilities        crop   share of the frame's sides that is kept
+    distribution  "uniform" over the ranges, or "normal" as HRNet draws: scale 1 + N f within [1 - f, 1 + f], rotation
+                  N r within [-2r, 2r], for the ranges scale = [1 - f, 1 + f] and rotation = [-r, r]
+    flip, flip_vertical, transpose   probabilities        crop   share of the frame's sides that is kept (image mode)
     half_body     probability of a crop around the upper or lower half, for persons with more than half_body_joints
+                  labelled joints (topdown mode)
     border, border_value, interpolation   of the warp
     occlusion     share of each person's box that own occluders cover; None: none
     occlusion_probability, occlusion_shape, occlusion_fill, occlusion_value, occluders (at most, a person)
@@ -92,13 +95,14 @@ class Recipe:
         if self.occlusion is not None:
             object.__setattr__(self, "occlusion", _pair("occlusion", self.occlusion, 0.0, MAX_OCCLUSION))
         _check_range("padding", self.padding, 0.1, 10.0)
-        _check_range("border_value", self.border_value, 0, 255)
-        _check_range("occlusion_value", self.occlusion_value, 0, 255)
-        _check_range("occluders", self.occluders, 1, 1000)
-        if self.mode == "topdown" and self.input_size is None:
-            raise UsageError(
-                "a top-down recipe needs the size of its crops", code="KP-RECIPE", help="add --input-size 256x192"
-            )
+        for name, low, high in (
+            ("border_value", 0, 255),
+            ("occlusion_value", 0, 255),
+            ("occluders", 1, 1000),
+            ("half_body_joints", 0, 10_000),
+        ):
+            _check_range(name, getattr(self, name), low, high, whole=True)
+        _check_together(self)
 
     @property
     def is_spatial(self) -> bool:
@@ -117,11 +121,11 @@ class Recipe:
         return asdict(self)
 
     def content_hash(self) -> str:
-        """SHA-256 (hex) of all fields but the name, and of the pipeline file's content."""
+        """SHA-256 (hex) of all fields but the name, and of the pipeline file, for whose absence there is InputError."""
         content = {name: value for name, value in self.to_dict().items() if name not in {"name", "albumentations"}}
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode("ascii"))
         if self.albumentations:
-            digest.update(Path(self.albumentations).read_bytes())
+            digest.update(read_bytes(Path(self.albumentations)))
         return digest.hexdigest()
 
     @classmethod
@@ -161,7 +165,7 @@ def _from_document(document: dict[str, Any]) -> Recipe:
     values = {
         name: value for name, value in document.items() if name not in {"schema", "description", "source", "base"}
     }
-    base = preset(document["base"]) if "base" in document else Recipe()
+    base = preset(str(document["base"])) if "base" in document else Recipe()
     return base.with_changes(**values)
 
 
@@ -176,7 +180,7 @@ def _from_plain(name: str, value: Any) -> Any:
     """Lists of TOML as the tuples that the fields are; one number as a range of one."""
     if name == "occlusion_shape" and isinstance(value, str):
         return (value,)
-    if name in {"rotation", "scale", "shift", "crop", "occlusion"} and isinstance(value, int | float):
+    if name in {"rotation", "scale", "shift", "crop", "occlusion"} and _is_number(value):
         return (float(value), float(value))
     return tuple(value) if isinstance(value, list) else value
 
@@ -191,8 +195,14 @@ def _check_choices(recipe: Recipe) -> None:
         ("occlusion_fill", FILLS),
     ):
         _check_choice(name, getattr(recipe, name), allowed)
+    shapes: object = recipe.occlusion_shape
+    if not isinstance(shapes, tuple) or not shapes:
+        _check_choice("occlusion_shape", shapes, SHAPES)
     for shape in recipe.occlusion_shape:
         _check_choice("occlusion_shape", shape, SHAPES)
+    for name in ("name", "albumentations"):
+        if not isinstance(getattr(recipe, name), str):
+            raise UsageError(f"'{name}' is not text", code="KP-RECIPE", got=str(getattr(recipe, name)))
     size = recipe.input_size
     if size is not None and not _is_size(size):
         raise UsageError(
@@ -200,8 +210,8 @@ def _check_choices(recipe: Recipe) -> None:
         )
 
 
-def _is_size(size: tuple[Any, ...]) -> bool:
-    return len(size) == 2 and all(type(side) is int and 1 <= side <= 16384 for side in size)
+def _is_size(size: Any) -> bool:
+    return isinstance(size, tuple) and len(size) == 2 and all(type(side) is int and 1 <= side <= 16384 for side in size)
 
 
 def _check_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
@@ -215,13 +225,51 @@ def _check_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
         )
 
 
-def _check_range(name: str, value: Any, low: float, high: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise UsageError(f"'{name}' is out of range", code="KP-RECIPE", expected=f"{low:g} to {high:g}", got=str(value))
+def _check_together(recipe: Recipe) -> None:
+    """What is right by itself and cannot be meant together."""
+    if recipe.mode == "topdown" and recipe.input_size is None:
+        raise UsageError(
+            "a top-down recipe needs the size of its crops", code="KP-RECIPE", help="add --input-size 256x192"
+        )
+    if recipe.mode == "topdown" and recipe.crop != (1.0, 1.0):
+        raise UsageError(
+            "'crop' is for whole images; a top-down recipe cuts each person out",
+            code="KP-RECIPE",
+            help="use 'scale' and 'shift', or mode \"image\"",
+        )
+    if recipe.mode == "image" and recipe.half_body > 0:
+        raise UsageError(
+            "'half_body' is for top-down crops", code="KP-RECIPE", help='set half_body to 0, or mode to "topdown"'
+        )
+    if recipe.distribution == "normal":
+        for name, middle in (("rotation", 0.0), ("scale", 1.0)):
+            low, high = getattr(recipe, name)
+            if abs((low + high) / 2 - middle) > 1e-9:
+                raise UsageError(
+                    f"'{name}' is drawn about {middle:g} by the distribution \"normal\"",
+                    code="KP-RECIPE",
+                    expected=f"a range about {middle:g}",
+                    got=f"[{low:g}, {high:g}]",
+                    help='make it symmetric, or use the distribution "uniform"',
+                )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _check_range(name: str, value: Any, low: float, high: float, *, whole: bool = False) -> None:
+    if not _is_number(value) or not low <= value <= high or (whole and not isinstance(value, int)):
+        raise UsageError(
+            f"'{name}' is not a number in its range",
+            code="KP-RECIPE",
+            expected=f"{'a whole number from ' if whole else ''}{low:g} to {high:g}",
+            got=str(value),
+        )
 
 
 def _pair(name: str, value: Any, low: float, high: float) -> Range:
-    good = isinstance(value, tuple) and len(value) == 2 and all(isinstance(one, int | float) for one in value)
+    good = isinstance(value, tuple) and len(value) == 2 and all(_is_number(one) for one in value)
     if not good or not low <= value[0] <= value[1] <= high:
         raise UsageError(
             f"'{name}' is not a range",

@@ -14,6 +14,8 @@ from kpkit.errors import RecordError
 Polygon = NDArray[np.float64]
 Mask = NDArray[np.uint8]
 
+MAX_MASK = 100_000_000
+
 
 def move_polygon(matrix: NDArray[np.float64], polygon: Polygon) -> Polygon:
     """A polygon through the matrix.  [n,2] float64 pixels"""
@@ -47,15 +49,6 @@ def _clip_side(polygon: Polygon, axis: int, limit: float, keep_low: bool) -> Pol
     return np.array(kept).reshape(-1, 2)
 
 
-def polygon_area(polygon: Polygon) -> float:
-    """Area by the shoelace formula.  pixels^2"""
-    if len(polygon) < 3:
-        return 0.0
-    x, y = polygon[:, 0], polygon[:, 1]
-    twice = np.dot(x[:-1], y[1:]) - np.dot(y[:-1], x[1:]) + x[-1] * y[0] - y[-1] * x[0]
-    return float(abs(twice) / 2)
-
-
 def move_mask(matrix: NDArray[np.float64], mask: Mask, out_wh: tuple[int, int]) -> Mask:
     """A mask through the matrix, nearest pixel, 0 outside.
 
@@ -68,29 +61,59 @@ def move_mask(matrix: NDArray[np.float64], mask: Mask, out_wh: tuple[int, int]) 
 def decode_rle(segmentation: dict[str, Any], place: str) -> Mask:
     """COCO run lengths (a list of counts, or the compressed string) as a mask of 0 and 255.  [H,W] uint8
 
-    Raises RecordError where the counts do not fill the stated size.
+    Raises RecordError where the counts do not fill the stated size, or the size is beyond MAX_MASK.
     """
-    from pycocotools import mask as coco_mask
-
     size, counts = segmentation.get("size"), segmentation.get("counts")
-    if not isinstance(size, list) or len(size) != 2 or not isinstance(counts, list | str | bytes):
-        raise RecordError("not a run-length mask", code="KP-RLE", place=place, expected="'size' and 'counts'")
-    height, width = (int(side) for side in size)
-    if isinstance(counts, list):
-        if sum(counts) != height * width or min(counts, default=0) < 0:
-            raise RecordError(
-                "the run lengths do not fill the mask",
-                code="KP-RLE",
-                place=place,
-                expected=f"{height * width} pixels",
-                got=str(sum(counts)),
-            )
-        values = np.zeros(len(counts), np.uint8)
-        values[1::2] = 255
-        return np.ascontiguousarray(np.repeat(values, counts).reshape(width, height).T)
-    text = counts.encode("ascii") if isinstance(counts, str) else counts
-    decoded: Mask = coco_mask.decode({"size": [height, width], "counts": text})
-    return np.ascontiguousarray(decoded) * np.uint8(255)
+    if not isinstance(size, list) or len(size) != 2 or not all(type(side) is int and side > 0 for side in size):
+        raise RecordError("not a run-length mask", code="KP-RLE", place=place, expected="'size': [height, width]")
+    height, width = size
+    if height * width > MAX_MASK:
+        raise RecordError(
+            "the run-length mask is too large",
+            code="KP-RLE",
+            place=place,
+            expected=f"at most {MAX_MASK:,} pixels",
+            got=f"{width} x {height}",
+        )
+    runs = _runs(counts) if isinstance(counts, str | bytes) else counts
+    if not isinstance(runs, list) or not all(type(run) is int and run >= 0 for run in runs):
+        raise RecordError("not a run-length mask", code="KP-RLE", place=place, expected="'counts': lengths of runs")
+    if sum(runs) != height * width:
+        raise RecordError(
+            "the run lengths do not fill the mask",
+            code="KP-RLE",
+            place=place,
+            expected=f"{height * width} pixels",
+            got=str(sum(runs)),
+        )
+    values = np.zeros(len(runs), np.uint8)
+    values[1::2] = 255
+    return np.ascontiguousarray(np.repeat(values, runs).reshape(width, height).T)
+
+
+def _runs(text: str | bytes) -> list[int] | None:
+    """The run lengths of a compressed string; None where it is none.
+
+    Six bits a character from "0" on: five of the number, lowest first, and one that says whether more follow; the last
+    one's fifth bit is the sign. From the fourth run on, the number is the difference to the run two before.
+
+    Source: cocoapi common/maskApi.c rleFrString, which reads past what a damaged string holds.
+    """
+    runs: list[int] = []
+    value = shift = 0
+    for byte in text.encode("utf-8", "replace") if isinstance(text, str) else text:
+        digit = byte - 48
+        if not 0 <= digit < 64 or shift > 60:
+            return None
+        value |= (digit & 31) << shift
+        shift += 5
+        if digit & 32:
+            continue
+        if digit & 16:
+            value -= 1 << shift
+        runs.append(value + runs[-2] if len(runs) > 2 else value)
+        value = shift = 0
+    return runs if shift == 0 else None
 
 
 def encode_rle(mask: Mask) -> dict[str, Any]:

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpkit.augment import geometry as geo
-from kpkit.augment.shapes import clip_polygon, move_polygon, polygon_area
+from kpkit.augment.shapes import clip_polygon, move_polygon
 from kpkit.core import visibility as vis
+from kpkit.core.polygons import polygon_area
 from kpkit.core.skeleton import Skeleton
 
 Polygon = NDArray[np.float64]
@@ -82,7 +83,8 @@ def settle(
     gone = np.where(left[..., None], xy, np.nan)
     xy, flags, truncated = vis.leave_frame(xy, flags, truncated, left)
     polygons = [[move_polygon(matrix, one) for one in person] for person in before.polygons]
-    boxes, areas = _boxes(before, polygons, matrix, out_wh)
+    clipped = [[clip_polygon(one, *out_wh) for one in person] for person in polygons]
+    boxes, areas = _boxes(before, polygons, clipped, matrix, out_wh)
     labels = Labels(
         xy=xy,
         visibility=flags,
@@ -90,34 +92,50 @@ def settle(
         bbox_xywh=boxes,
         head_box=before.head_box if np.isnan(before.head_box).all() else geo.apply_boxes(matrix, before.head_box),
         area=areas,
-        polygons=[[clip_polygon(one, *out_wh) for one in person] for person in polygons],
+        polygons=clipped,
         lateral={name: swap_sides(values) if mirrored else values for name, values in before.lateral.items()},
     )
     return Moved(labels, gone)
 
 
 def _boxes(
-    before: Labels, polygons: list[list[Polygon]], matrix: NDArray[np.float64], out_wh: tuple[int, int]
+    before: Labels,
+    polygons: list[list[Polygon]],
+    clipped: list[list[Polygon]],
+    matrix: NDArray[np.float64],
+    out_wh: tuple[int, int],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Boxes clipped to the frame; areas of the clipped polygon where there is one, else by the share that is left."""
+    """Boxes clipped to the frame; areas grown by the matrix, of which the share stays that is inside the frame.
+
+    Turning makes the hull of a box's corners too large; where there is a polygon, its hull is taken then. The share is
+    that of the polygon where there is one, else that of the box.
+    """
     whole = geo.apply_boxes(matrix, before.bbox_xywh)
-    areas = before.area * geo.scale_of(matrix)
-    for i, person in enumerate(polygons):
-        if person and np.isfinite(whole[i]).all():
-            whole[i] = geo.hull(np.concatenate(person))
+    if not _keeps_boxes_upright(matrix):
+        for i, person in enumerate(polygons):
+            if any(map(len, person)) and np.isfinite(whole[i]).all():
+                whole[i] = geo.hull(np.concatenate(person))
     boxes = geo.clip_boxes(whole, *out_wh)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        share = boxes[:, 2] * boxes[:, 3] / (whole[:, 2] * whole[:, 3])
-    areas = np.where(np.isfinite(share), areas * share, np.where(np.isfinite(whole[:, 0]), np.nan, areas))
+    share = np.ones(len(whole))
+    size = whole[:, 2] * whole[:, 3]
+    np.divide(boxes[:, 2] * boxes[:, 3], size, out=share, where=size > 0)
     for i, person in enumerate(polygons):
-        if person and np.isfinite(areas[i]):
-            areas[i] = sum(polygon_area(clip_polygon(one, *out_wh)) for one in person)
-    return boxes, areas
+        if (total := sum(map(polygon_area, person))) > 0:
+            share[i] = sum(map(polygon_area, clipped[i])) / total
+    gone = np.isnan(boxes[:, 0]) & ~np.isnan(whole[:, 0])
+    return boxes, np.where(gone, np.nan, before.area * geo.scale_of(matrix) * share)
+
+
+def _keeps_boxes_upright(matrix: NDArray[np.float64]) -> bool:
+    """Nothing but stretching, shifting, mirroring and quarter turns, up to the rounding of a sine."""
+    a, b, c, d = map(abs, matrix[:, :2].ravel().tolist())
+    return max(b, c) < 1e-9 * max(a, d) or max(a, d) < 1e-9 * max(b, c)
 
 
 def swap_sides(values: list[Any]) -> list[Any]:
     """Values of a lateral field after a mirror: "left" and "right" change places, anything else stays."""
     other = {"left": "right", "right": "left", "Left": "Right", "Right": "Left", "l": "r", "r": "l", "L": "R", "R": "L"}
+    other |= {"LEFT": "RIGHT", "RIGHT": "LEFT"}
     return [other.get(value, value) if isinstance(value, str) else value for value in values]
 
 

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from kpkit.core.polygons import polygon_area
 from kpkit.formats.jsonrows import RowSource, iterate
 
 
@@ -32,13 +33,9 @@ def segmentation_areas(source: RowSource, instances: NDArray[np.int64]) -> NDArr
         if isinstance(segmentation, dict):
             areas[i] = _run_length_area(segmentation)
         elif segmentation:
-            areas[i] = sum(_shoelace(np.reshape(p, (-1, 2))) for p in segmentation if len(p) >= 6 and len(p) % 2 == 0)
+            polygons = [np.reshape(p, (-1, 2)) for p in segmentation if len(p) >= 6 and len(p) % 2 == 0]
+            areas[i] = sum(map(polygon_area, polygons))
     return areas
-
-
-def _shoelace(points: NDArray[np.float64]) -> float:
-    x, y = points[:, 0], points[:, 1]
-    return float(abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) / 2)
 
 
 def _run_length_area(segmentation: dict[str, Any]) -> float:
