@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -10,7 +10,7 @@ import msgspec
 from kpkit.core import catalog
 from kpkit.core.report import Collector
 from kpkit.core.skeleton import Skeleton, infer_flip_pairs
-from kpkit.errors import RecordError, UsageError
+from kpkit.errors import DefinitionError, RecordError, UsageError
 
 NO_JOINTS = Skeleton(name="none", keypoints=(), flip_pairs=(), edges=(), sigmas=None)
 
@@ -68,9 +68,31 @@ def _entries(raw: bytes | None, place: str) -> list[dict[str, Any]]:
 
 
 def _skeleton(entry: dict[str, Any], here: str, collector: Collector) -> Skeleton | None:
-    names = entry.get("keypoints")
+    names = _names(entry, here)
     if not names:
         return None
+    edges = _edges(entry.get("skeleton") or [], len(names), here, collector)
+    known = catalog.match(names)
+    if known is not None:
+        return replace(known, edges=edges, description="")
+    try:
+        found = Skeleton(
+            name=str(entry.get("name") or "custom"),
+            keypoints=tuple(names),
+            flip_pairs=infer_flip_pairs(names),
+            edges=edges,
+            sigmas=None,
+        )
+    except DefinitionError as error:
+        error.at(here)
+        raise
+    for problem in found.lateral_issues():
+        collector.issue("KP-SKELETON-LATERAL", problem, place=f"{here}.keypoints")
+    return found
+
+
+def _names(entry: dict[str, Any], here: str) -> list[str]:
+    names = entry.get("keypoints") or []
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise RecordError(
             "the names of the joints have the wrong type",
@@ -79,8 +101,8 @@ def _skeleton(entry: dict[str, Any], here: str, collector: Collector) -> Skeleto
             expected="a list of strings",
             got=str(names)[:60],
         )
-    if len(set(names)) != len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
         raise RecordError(
             "a keypoint name occurs twice",
             code="KP-COCO-CATEGORY",
@@ -88,28 +110,7 @@ def _skeleton(entry: dict[str, Any], here: str, collector: Collector) -> Skeleto
             expected="unique names",
             got=", ".join(twice),
         )
-    edges = _edges(entry.get("skeleton") or [], len(names), here, collector)
-    known = catalog.match(names)
-    if known is not None:
-        return Skeleton(
-            name=known.name,
-            keypoints=known.keypoints,
-            flip_pairs=known.flip_pairs,
-            edges=edges,
-            sigmas=known.sigmas,
-            sigma_source=known.sigma_source,
-            source=known.source,
-        )
-    found = Skeleton(
-        name=str(entry.get("name") or "custom"),
-        keypoints=tuple(names),
-        flip_pairs=infer_flip_pairs(names),
-        edges=edges,
-        sigmas=None,
-    )
-    for problem in found.lateral_issues():
-        collector.issue("KP-SKELETON-LATERAL", problem, place=f"{here}.keypoints")
-    return found
+    return names
 
 
 def _edges(raw: Any, k: int, here: str, collector: Collector) -> tuple[tuple[int, int], ...]:

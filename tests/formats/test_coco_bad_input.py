@@ -294,6 +294,10 @@ RECORDS = {
         document(categories=[category(keypoints=["nose", *COCO17.keypoints[:16]])]),
         ("KP-COCO-CATEGORY", "labels.json: categories[0].keypoints", "unique names", "nose"),
     ),
+    "a joint without a name": (
+        document([], categories=[category(keypoints=["nose", ""], skeleton=[])]),
+        ("KP-DEFINITION", "labels.json: categories[0]: skeleton 'person': keypoints[1]", "", "''"),
+    ),
     "joint names are numbers": (
         document(categories=[category(keypoints=list(range(17)))]),
         ("KP-COCO-CATEGORY", "labels.json: categories[0].keypoints", "a list of strings", ""),
