@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import kpkit
 from kpkit.cli.main import main
 from kpkit.core.report import Collector
+from kpkit.errors import InputError, KpkitError
+from kpkit.formats.base import ReadOptions
+from kpkit.pipelines.find import get_format
 from kpkit.pipelines.io import read_with
 from tests.coco_files import COCO17, category, document, image, load, person, points, save
 
@@ -455,10 +462,6 @@ def test_a_category_without_joints_beside_the_persons_is_no_fault(tmp_path):
 
 
 def test_a_folder_where_a_file_was_expected_is_refused(tmp_path):
-    from kpkit.errors import InputError
-    from kpkit.formats.base import ReadOptions
-    from kpkit.pipelines.find import get_format
-
     with pytest.raises(InputError) as caught:
         read_with(get_format("coco"), tmp_path, ReadOptions(), Collector())
     assert caught.value.place == str(tmp_path)
@@ -478,3 +481,56 @@ def test_a_file_that_is_not_there_is_refused(tmp_path, capsys):
     error = json.loads(capsys.readouterr().out)["error"]
     assert (error["code"], error["place"]) == ("KP-INPUT-READ", "no.json")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [*SYNTAX, *RECORDS])
+def test_with_low_memory_the_same_files_are_refused(name, refuse):
+    content = (SYNTAX.get(name) or RECORDS[name])[0]
+    error = refuse(content, "--low-memory")
+    assert error.exit == 2
+    assert error.place.startswith("labels.json")
+    # The scanner looks for objects only, and finds these faults as faults of the text.
+    if name in RECORDS and name not in {"a row is null", "annotations is null"}:
+        assert (error.code, error.place) == RECORDS[name][1][:2]
+
+
+VALUE = re.compile(rb'-?\d+(?:\.\d+)?|"[^"]*"')
+PIECES = [
+    *(b"null", b"true", b"1", b"-1", b'"x"', b"[]", b"{}", b"1.5", b"NaN", b"1e400", b"9" * 30, b"[[1]]", b'{"a":1}'),
+    *(b'""', b"-0", b"0.0", b"[null]", b"\xff", b'"\\ud800"', b"3", b"1e5", b"", b"[", b"}", b",", b'"'),
+]
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> bytes:
+    """A file in which one to three values are exchanged for something else, or a piece is cut out."""
+    rows = [person(), person(2, kpkit={"head_box": [1, 2, 3, 4], "extras": {"a": 1}}), person(3, score=0.5)]
+    whole = text(document(rows, [image(1, kpkit={"split": "val"})]))
+    for _ in range(draw(st.integers(1, 3))):
+        if draw(st.booleans()):
+            found = draw(st.sampled_from(list(VALUE.finditer(whole))))
+            whole = whole[: found.start()] + draw(st.sampled_from(PIECES)) + whole[found.end() :]
+        else:
+            start = draw(st.integers(0, len(whole) - 1))
+            whole = whole[:start] + whole[start + draw(st.integers(1, 40)) :]
+    return whole
+
+
+@given(damaged())
+def test_a_damaged_file_is_read_or_refused_with_its_place_and_never_anything_else(tmp_path_factory, content):
+    folder = tmp_path_factory.mktemp("damaged")
+    path = folder / "labels.json"
+    path.write_bytes(content)
+    written, places = [], [str(path)]
+    for low_memory in (False, True):
+        output = folder / f"{low_memory}.json"
+        try:
+            kpkit.convert("coco", "coco", path, output=output, low_memory=low_memory)
+            written.append(output.read_bytes())
+        except KpkitError as error:
+            places.append(error.place)
+            written.append(b"")
+    assert written[0] == written[1]
+    assert all(place.startswith(str(path)) for place in places)
+    with contextlib.suppress(KpkitError):
+        kpkit.read(path, "coco", collector=Collector("collect"))
