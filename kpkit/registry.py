@@ -72,7 +72,8 @@ def canonical_name(name: str) -> str:
 def load(group: str, name: str) -> Any:
     """Import and return one plug-in.
 
-    Raises UsageError for an unknown name, MissingExtraError where an import of the plug-in fails.
+    Raises UsageError for an unknown name, MissingExtraError where the plug-in imports what is not there,
+    DefinitionError where it fails in another way.
     """
     known = table(group)
     point = known.get(canonical_name(name)) or known.get(name)
@@ -101,6 +102,13 @@ def load(group: str, name: str) -> Any:
             code="KP-PLUGIN-OBJECT",
             place=f"{point.value}{_distribution(point)}",
             help="correct the entry point of that package",
+        ) from error
+    except Exception as error:  # a module may fail in any way when it is imported; the other plug-ins must not suffer
+        raise DefinitionError(
+            f"the plug-in '{name}' fails when it is imported: {type(error).__name__}: {error}",
+            code="KP-PLUGIN-FAILS",
+            place=f"{point.value}{_distribution(point)}",
+            help="uninstall that package, or tell its authors",
         ) from error
 
 

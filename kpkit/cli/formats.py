@@ -67,6 +67,7 @@ def formats(console: Console) -> None:
 def _describe(name: str) -> dict[str, Any]:
     from kpkit import registry
     from kpkit.errors import KpkitError
+    from kpkit.pipelines.find import get_format
 
     described: dict[str, Any] = {
         "name": name,
@@ -77,7 +78,7 @@ def _describe(name: str) -> dict[str, Any]:
         "variants": [],
     }
     try:
-        kind: type[Format] = registry.load(registry.FORMATS, name)
+        kind: type[Format] = type(get_format(name))
     except KpkitError as error:
         # One broken plug-in must not hide the others.
         return described | {"error": error.message}

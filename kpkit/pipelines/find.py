@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 from kpkit import registry
-from kpkit.errors import FormatError, InputError, MissingExtraError, UsageError
+from kpkit.errors import DefinitionError, FormatError, InputError, MissingExtraError, UsageError
 from kpkit.formats.base import Format
 
 
 def get_format(name: str) -> Format:
-    """An instance of the format registered under `name` or an alias; UsageError for an unknown one."""
+    """An instance of the format registered under `name` or an alias.
+
+    Raises UsageError for an unknown one, MissingExtraError or DefinitionError for a plug-in that cannot be used.
+    """
     kind = registry.load(registry.FORMATS, name)
-    found: Format = kind()
-    return found
+    if isinstance(kind, type) and issubclass(kind, Format) and not inspect.isabstract(kind):
+        return kind()
+    raise DefinitionError(
+        f"the plug-in '{name}' is no format",
+        code="KP-PLUGIN-KIND",
+        place=f"entry point '{name}' of group '{registry.FORMATS}'",
+        expected="a subclass of kpkit.formats.base.Format with sniff, read and write",
+        got=repr(kind)[:80],
+        help="correct that package, or uninstall it",
+    )
 
 
 def all_formats() -> list[Format]:
-    """Every format that can be loaded (a plug-in whose own dependency is missing is left out)."""
+    """Every format that can be loaded (a plug-in that cannot be imported is left out)."""
     formats = []
     for name in registry.names(registry.FORMATS):
         try:
             formats.append(get_format(name))
-        except MissingExtraError:
+        except (DefinitionError, MissingExtraError):
             continue
     return formats
 
