@@ -21,7 +21,9 @@ SCHEMA_VERSION = 1
 class Row:
     """What happened to one person in one copy of one image.
 
-    image, source_image        relative paths              instance_id, source_instance_id   ids here and in the source
+    image, source_image        paths as the labels name them, here and in the source
+    mask                       path of the occlusion mask in the output, "" where nothing is covered
+    instance_id, source_instance_id   ids here and in the source
     copy                       0 is the unchanged original, from 1 on augmented
     seed, recipe, recipe_hash  what the dice were thrown with
     matrix                     six numbers, row by row: source pixels -> output pixels
@@ -30,7 +32,8 @@ class Row:
     drawn                      the single draws (scale, rotation, ...)
     occluders                  shapes of the person's own occluders, output pixels
     asked, own, neighbour      shares of the box: asked for, covered by own occluders, covered by neighbours' alone
-    occluded_by                joint -> "own" | "neighbour" | "dataset": covered in the output
+    occluded_by                joint -> what covers it in the output: "own" or "neighbour" (occluders), "dataset" (a
+                               mask that the source had), "pipeline" (a dropout of the user's pipeline)
     left_frame                 joint -> [x, y], output pixels, where a joint went that is not in the frame any more
     lost                       points that a pipeline of the user's made impossible (not finite)
     """
@@ -47,6 +50,7 @@ class Row:
     mirrored: bool
     warped_beyond: bool = False
     drawn: dict[str, Any] = field(default_factory=dict)
+    mask: str = ""
     occluders: list[dict[str, Any]] = field(default_factory=list)
     asked: float = 0.0
     own: float = 0.0

@@ -2,102 +2,54 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kpkit.augment.draw import stream
-from kpkit.augment.images import MAX_PIXELS
-from kpkit.augment.recipe import Recipe
-from kpkit.core.boxes import with_boxes
+from kpkit.core.boxes import with_areas
 from kpkit.core.dataset import Dataset
-from kpkit.core.report import Collector, Issue, Loss
-from kpkit.errors import UsageError
+from kpkit.core.report import Collector, Loss
+from kpkit.errors import OutputError
 from kpkit.execute import Failure, LocalPool, run_tasks
-from kpkit.formats.base import Format, ReadOptions, WriteOptions
-from kpkit.guard import check_free, contained, publish, resolve_inside, sync_file
-from kpkit.pipelines.augment_labels import Fields, Made, assemble, fields_of, labels_of
-from kpkit.pipelines.augment_masks import existing_masks
-from kpkit.pipelines.augment_task import Done, ImageTask, Plan, augment_image
-from kpkit.pipelines.find import find_input, get_format
-from kpkit.pipelines.images import ImageSizes, locate_images
-from kpkit.pipelines.io import file_sizes, read_with, write_into
+from kpkit.formats.base import WriteOptions
+from kpkit.guard import publish, sync_file
+from kpkit.pipelines.augment_fields import Fields, field_losses, fields_of
+from kpkit.pipelines.augment_files import place_images, remove_strays, write_rows
+from kpkit.pipelines.augment_images import SourceImage, tasks
+from kpkit.pipelines.augment_job import AugmentJob, AugmentReport
+from kpkit.pipelines.augment_labels import Made, assemble
+from kpkit.pipelines.augment_prepare import Work, prepare
+from kpkit.pipelines.augment_preview import Sheet, draw_preview, save_preview, shown_images
+from kpkit.pipelines.augment_task import Done, Plan, augment_image
+from kpkit.pipelines.io import file_sizes
 
-SCHEMA_VERSION = 1
 ROWS = "augment.parquet"
-UPPER = ("head", "nose", "eye", "ear", "neck", "shoulder", "elbow", "wrist", "thorax", "hand")
+UPPER = (
+    "head",
+    "nose",
+    "eye",
+    "ear",
+    "face",
+    "neck",
+    "shoulder",
+    "elbow",
+    "wrist",
+    "thorax",
+    "hand",
+    "thumb",
+    "finger",
+)
+# What augment.parquet holds, whatever the labels' format can.
+IN_ROWS = frozenset({"augment.source_image", "augment.copy", "augment.occluded_by"})
 
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class AugmentJob:
-    """What to augment and how; the fields are the options of `kpkit augment`.
-
-    input     labels; None: the one candidate in `folder`      from_, to  formats; "" told by content, and kept
-    output    folder; None: kpkit-out/augment-FORMAT            copies     augmented copies an image
-    images    folder of the pictures; None: looked for beside the labels
-    preview   PNG sheet of before and after                    drop_empty  leave out persons without a labelled joint
-    """
-
-    input: Path | None = None
-    output: Path | None = None
-    folder: Path = Path()
-    from_: str = ""
-    to: str = ""
-    recipe: Recipe = field(default_factory=Recipe)
-    copies: int = 1
-    include_original: bool = False
-    seed: int = 0
-    workers: int = 1
-    quality: int = 95
-    image_format: str = "jpg"
-    images: Path | None = None
-    image_sizes: Path | None = None
-    exif: str = "auto"
-    max_pixels: int = MAX_PIXELS
-    drop_empty: bool = False
-    allow_unpaired: bool = False
-    preview: Path | None = None
-    force: bool = False
-    dry_run: bool = False
-
-
-@dataclass
-class AugmentReport:
-    """The account of one run.
-
-    counts    what was written           failures  images that failed: key, code, message
-    profile   seconds of all workers, by step
-    """
-
-    input: str
-    output: str
-    format: str
-    recipe: dict[str, Any]
-    recipe_hash: str
-    dry_run: bool
-    counts: dict[str, int] = field(default_factory=dict)
-    left_frame: int = 0
-    covered: int = 0
-    losses: list[Loss] = field(default_factory=list)
-    issues: list[Issue] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
-    files: dict[str, int] = field(default_factory=dict)
-    profile: dict[str, float] = field(default_factory=dict)
-    seconds: float = 0.0
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain data for JSON, with the schema version."""
-        from dataclasses import asdict
-
-        return {"schema_version": SCHEMA_VERSION, "command": "augment", **asdict(self)}
+Results = list[tuple[SourceImage, Done]]
 
 
 def run(job: AugmentJob, progress: Progress | None = None) -> AugmentReport:
@@ -107,120 +59,76 @@ def run(job: AugmentJob, progress: Progress | None = None) -> AugmentReport:
     the others are written.
     """
     started = time.monotonic()
-    tell = progress or (lambda stage, done, total: None)
     collector = Collector()
-    path, source = find_input(job.input, job.from_, job.folder)
-    target = get_format(job.to) if job.to else source
-    output = job.output or job.folder / "kpkit-out" / f"augment-{target.name}"
-    if not job.dry_run:
-        check_free(output, force=job.force)
-    dataset = _read(job, source, path, collector)
-    _check(job, dataset, path)
-    root = locate_images(dataset, path, job.images)
+    work = prepare(job, collector)
     report = AugmentReport(
-        str(path), str(output), target.name, job.recipe.to_dict(), job.recipe.content_hash(), job.dry_run
+        input=str(work.path),
+        output=str(work.output),
+        format=work.target.name,
+        recipe=job.recipe.to_dict(),
+        recipe_hash=job.recipe.content_hash(),
+        dry_run=job.dry_run,
+        workers=job.workers,
     )
-    with publish_or_skip(output, job) as folder:
-        _run_into(job, dataset, root, folder, target, output, report, collector, tell)
+    with _folder(work) as folder:
+        sheet = _fill(work, folder, report, collector, progress or (lambda stage, done, total: None))
+    if job.preview is not None and sheet is not None:
+        save_preview(sheet, job.preview, force=job.force)
+        report.preview = str(job.preview)
     if not job.dry_run:
-        report.files = file_sizes(output)
+        report.rows = str(work.output / ROWS)
+        report.files = file_sizes(work.output)
     report.issues = collector.issues
     report.seconds = time.monotonic() - started
     return report
 
 
-def publish_or_skip(output: Path, job: AugmentJob) -> Any:
-    """The folder to write into; in a dry run a temporary one that nobody keeps."""
-    import tempfile
-
-    if job.dry_run:
-        return _Temporary(tempfile.TemporaryDirectory(prefix="kpkit-"))
-    return publish(output, force=job.force, directory=True)
-
-
-class _Temporary:
-    def __init__(self, folder: Any) -> None:
-        self._folder = folder
-
-    def __enter__(self) -> Path:
-        return Path(self._folder.__enter__())
-
-    def __exit__(self, *error: Any) -> None:
-        self._folder.__exit__(*error)
+@contextlib.contextmanager
+def _folder(work: Work) -> Iterator[Path]:
+    """The folder to write into; in a dry run one that nobody keeps."""
+    if work.job.dry_run:
+        with tempfile.TemporaryDirectory(prefix="kpkit-") as folder:
+            yield Path(folder)
+    else:
+        with publish(work.output, force=work.job.force, directory=True) as temporary:
+            yield temporary
 
 
-def _read(job: AugmentJob, source: Format, path: Path, collector: Collector) -> Dataset:
-    sizes = ImageSizes(job.images, job.image_sizes)
-    dataset = read_with(source, path, ReadOptions(sizes=sizes), collector)
-    # Occluders and crops need a box; persons without one get the hull of their joints, and the labels say so.
-    return with_boxes(dataset, "auto", 0.25, source.scale_boxes(dataset))
+def _fill(work: Work, folder: Path, report: AugmentReport, collector: Collector, tell: Progress) -> Sheet | None:
+    """Make all that the output folder holds; returns the preview, where one is asked for."""
+    fields = fields_of(work.dataset)
+    shown = shown_images(work.dataset, work.images) if work.job.preview is not None else []
+    plan = _plan(work, folder, report.recipe_hash, shown)
+    done = _run_tasks(work, plan, fields, report, tell)
+    made = [
+        Made(output, image.rows[0], [image.persons[i] for i in output.persons])
+        for image, result in done
+        for output in result.outputs
+    ]
+    augmented = assemble(work.dataset, made, fields, collector, drop_empty=work.job.drop_empty)
+    augmented = _boxes(work, made, augmented)
+    _notes(work, done, collector)
+    _account(work, report, done, augmented)
+    report.losses = [*field_losses(work.dataset, fields), *_losses(work, done, augmented)]
+    sheet = None
+    if shown:
+        tell("drawing", 0, 1)
+        sheet = draw_preview(work, done, shown, folder)
+    if not work.job.dry_run:
+        tell("writing", 0, 1)
+        _write(work, made, augmented, folder, collector)
+    return sheet
 
 
-def _check(job: AugmentJob, dataset: Dataset, path: Path) -> None:
-    if not len(dataset.images):
-        raise UsageError("the labels name no image", code="KP-AUGMENT-EMPTY", place=str(path))
-    if job.copies < 1 and not job.include_original:
-        raise UsageError("nothing to make", code="KP-USAGE", help="ask for --copies 1 or more, or --include-original")
-    mirrors = job.recipe.flip or job.recipe.flip_vertical or job.recipe.transpose or job.recipe.albumentations
-    problems = dataset.skeleton.lateral_issues()
-    if mirrors and problems and not job.allow_unpaired:
-        raise UsageError(
-            f"the skeleton '{dataset.skeleton.name}' cannot be mirrored: {problems[0]}",
-            code="KP-UNPAIRED",
-            place=str(path),
-            expected="a partner for every left and right joint",
-            got=f"{len(problems)} joints without",
-            help="name the joints left_... and right_..., give --skeleton, or accept it with --allow-unpaired",
-        )
-
-
-def _run_into(
-    job: AugmentJob,
-    dataset: Dataset,
-    root: Path,
-    folder: Path,
-    target: Format,
-    output: Path,
-    report: AugmentReport,
-    collector: Collector,
-    tell: Progress,
-) -> None:
-    fields = fields_of(dataset)
-    plan = _plan(job, dataset, folder)
-    done = _work(job, dataset, root, plan, fields, report, tell)
-    made = [Made(out, row, [rows[i] for i in out.persons]) for row, rows, result in done for out in result.outputs]
-    _notes(done, collector)
-    augmented = assemble(dataset, made, fields, collector, drop_empty=job.drop_empty)
-    report.counts = augmented.counts()
-    report.left_frame = sum(len(row.left_frame) for m in made for row in m.output.rows)
-    report.covered = sum(len(row.occluded_by) for m in made for row in m.output.rows)
-    report.losses = target.losses(augmented, output / target.default_output)
-    for _, _, result in done:
-        for step, seconds in result.seconds.items():
-            report.profile[step] = report.profile.get(step, 0.0) + seconds
-    if job.dry_run:
-        return
-    from kpkit.pipelines.augment_files import place_images, write_rows
-
-    place_images(folder, augmented, target)
-    write_into(target, augmented, folder, WriteOptions(final=output / target.default_output), collector)
-    write_rows([row for m in made for row in m.output.rows if row.instance_id], folder / ROWS)
-    sync_file(folder / ROWS)
-    if job.preview is not None:
-        from kpkit.pipelines.augment_preview import write_preview
-
-        write_preview(dataset, root, augmented, made, folder, job.preview, force=job.force)
-
-
-def _plan(job: AugmentJob, dataset: Dataset, folder: Path) -> Plan:
-    names = dataset.skeleton.keypoints
-    upper = np.array([any(part in name.lower() for part in UPPER) for name in names], bool)
+def _plan(work: Work, folder: Path, recipe_hash: str, shown: list[str]) -> Plan:
+    job, skeleton = work.job, work.dataset.skeleton
+    upper = [any(part in name.lower() for part in UPPER) for name in skeleton.keypoints]
     return Plan(
         recipe=job.recipe,
-        recipe_hash=job.recipe.content_hash(),
+        recipe_hash=recipe_hash,
         seed=job.seed,
-        skeleton=dataset.skeleton,
-        upper=upper,
+        skeleton=skeleton,
+        upper=np.array(upper, bool),
         folder=folder,
         copies=max(job.copies, 0),
         include_original=job.include_original,
@@ -228,35 +136,33 @@ def _plan(job: AugmentJob, dataset: Dataset, folder: Path) -> Plan:
         image_format=job.image_format,
         exif=job.exif,
         max_pixels=job.max_pixels,
+        drop_empty=job.drop_empty,
+        only=frozenset(shown) if job.dry_run else None,
     )
 
 
-def _work(
-    job: AugmentJob,
-    dataset: Dataset,
-    root: Path,
-    plan: Plan,
-    fields: Fields,
-    report: AugmentReport,
-    tell: Progress,
-) -> list[tuple[int, list[int], Done]]:
-    """(image row, its instance rows, what came of it) of every image that worked, ordered by image path."""
-    order = np.argsort(dataset.images.path.astype(str), kind="stable").tolist()
-    persons = _persons(dataset)
-    keys = {str(row): row for row in order}
-    found: dict[int, Done] = {}
-    items = _items(job, dataset, root, order, persons, fields, plan)
-    with LocalPool(job.workers, _quiet_opencv) as pool:
+def _run_tasks(work: Work, plan: Plan, fields: Fields, report: AugmentReport, tell: Progress) -> Results:
+    """What came of every image that worked, in the images' order; the others are put down as failures."""
+    found: dict[str, Done] = {}
+    items = tasks(work.dataset, work.images, work.root, fields, plan)
+    total = len(work.images)
+    tell("augmenting", 0, total)
+    with LocalPool(work.job.workers, _quiet_opencv) as pool:
         for number, (key, result) in enumerate(run_tasks(partial(augment_image, plan), items, pool), start=1):
-            if isinstance(result, Failure):
-                path = str(dataset.images.path[keys[key]])
-                report.failures.append(Failure(path, result.code, result.message, result.attempts))
-                _discard(plan.folder, path)
+            if not isinstance(result, Failure):
+                found[key] = result
+            elif result.code == "KP-OUTPUT-WRITE":
+                # A full disk is not this image's fault, and the next one would meet it, too.
+                raise OutputError(result.message, code=result.code, place=str(work.output))
             else:
-                found[keys[key]] = result
-            tell("augmenting", number, len(order))
+                report.failures.append(result)
+            tell("augmenting", number, total)
     report.failures.sort(key=lambda failure: failure.key)
-    return [(row, persons[row], found[row]) for row in order if row in found]
+    done = [(image, found[image.key]) for image in work.images if image.key in found]
+    if report.failures:
+        outputs = [output for _, result in done for output in result.outputs]
+        remove_strays(plan.folder, [name for one in outputs for name in (f"images/{one.image}", one.mask)])
+    return done
 
 
 def _quiet_opencv() -> None:
@@ -266,84 +172,84 @@ def _quiet_opencv() -> None:
     cv2.setNumThreads(1)
 
 
-def _persons(dataset: Dataset) -> list[list[int]]:
-    """Instance rows of each image, ordered by instance id."""
-    rows: list[list[int]] = [[] for _ in range(len(dataset.images))]
-    for row, image in enumerate(dataset.image_index.tolist()):
-        rows[image].append(row)
-    ids = dataset.instance_id
-    return [sorted(one, key=lambda row: (isinstance(ids[row], str), ids[row])) for one in rows]
+def _boxes(work: Work, made: list[Made], augmented: Dataset) -> Dataset:
+    """Boxes that were made are kept where the target's users need them, and so are areas if the format changes."""
+    if not work.target.makes_boxes:
+        rows = np.array([row for m in made for row in m.source_rows], np.int64)
+        kept = rows[_kept(made)]
+        box: NDArray[np.float64] = np.where(work.own_boxes[kept][:, None], augmented.bbox_xywh, np.nan)
+        source = np.where(np.isfinite(box).all(axis=1), augmented.bbox_source, 0)
+        return augmented.replace(bbox_xywh=box, bbox_source=source.astype(np.uint8))
+    return augmented if work.target.name == work.source.name else with_areas(augmented)
 
 
-def _items(
-    job: AugmentJob,
-    dataset: Dataset,
-    root: Path,
-    order: list[int],
-    persons: list[list[int]],
-    fields: Fields,
-    plan: Plan,
-) -> Iterator[tuple[str, ImageTask | Any]]:
-    stems = _stems([str(path) for path in dataset.images.path])
-    for row in order:
-        key = str(dataset.images.path[row])
-        wh = (int(dataset.images.width[row]), int(dataset.images.height[row]))
-        rows: NDArray[np.int64] = np.array(persons[row], np.int64)
-        mask, own = existing_masks(fields, row, persons[row], root)
-        yield (
-            str(row),
-            ImageTask(
-                key=key,
-                stem=stems[row],
-                file=resolve_inside(root, key, place=f"image {key}"),
-                size_wh=wh if min(wh) > 0 else None,
-                ids=dataset.instance_id[rows].tolist(),
-                labels=labels_of(dataset, rows, fields),
-                mask=mask,
-                own_masks=own,
-                patch=_patch_file(plan, key, dataset, root),
-            ),
-        )
+def _kept(made: list[Made]) -> NDArray[np.bool_]:
+    """[rows] bool: the persons that are in the output (those dropped have no id)."""
+    return np.array([row.instance_id != 0 for m in made for row in m.output.rows], bool)
 
 
-def _patch_file(plan: Plan, key: str, dataset: Dataset, root: Path) -> Path | None:
-    """Another picture of the dataset, chosen by the image's own stream."""
-    if plan.recipe.occlusion is None or plan.recipe.occlusion_fill != "patch":
-        return None
-    others = sorted({str(path) for path in dataset.images.path} - {key}) or [key]
-    chosen = others[int(stream(plan.seed, key, 0, "patch").integers(len(others)))]
-    return resolve_inside(root, chosen, place=f"image {chosen}")
+def _write(work: Work, made: list[Made], augmented: Dataset, folder: Path, collector: Collector) -> None:
+    target, options = work.target, WriteOptions(final=work.output / work.place)
+    place_images(folder, augmented, target)
+    labels = folder / work.place
+    if target.kind == "folder":
+        labels.mkdir(parents=True, exist_ok=True)
+        target.write(augmented, labels, options, collector)
+    else:
+        labels.parent.mkdir(parents=True, exist_ok=True)
+        target.write(augmented, labels, options, collector)
+        sync_file(labels)
+    write_rows([row for m in made for row in m.output.rows if row.instance_id != 0], folder / ROWS)
+    sync_file(folder / ROWS)
 
 
-def _stems(paths: list[str]) -> list[str]:
-    """Output names without ending; two pictures that differ in the ending alone keep it in their names."""
-    plain = [str(PurePosixPath(contained(path, place=f"image {path}")).with_suffix("")) for path in paths]
-    times: dict[str, int] = {}
-    for stem in plain:
-        times[stem] = times.get(stem, 0) + 1
-    return [
-        stem if times[stem] == 1 else f"{stem}_{PurePosixPath(path).suffix.lstrip('.')}"
-        for stem, path in zip(plain, paths, strict=True)
-    ]
+def _account(work: Work, report: AugmentReport, done: Results, augmented: Dataset) -> None:
+    rows = [row for _, result in done for output in result.outputs for row in output.rows]
+    report.counts = augmented.counts()
+    report.left_frame = sum(len(row.left_frame) for row in rows)
+    report.covered = sum(len(row.occluded_by) for row in rows)
+    report.lost = sum(row.lost for row in rows)
+    for _, result in done:
+        for step, seconds in result.seconds.items():
+            report.profile[step] = report.profile.get(step, 0.0) + seconds
 
 
-def _discard(folder: Path, path: str) -> None:
-    """Remove what a failed image may have written."""
-    stem = PurePosixPath(path).with_suffix("")
-    for kind in ("images", "masks"):
-        for file in (folder / kind / stem.parent).glob(f"{stem.name}*__c*"):
-            file.unlink()
+def _losses(work: Work, done: Results, augmented: Dataset) -> Iterator[Loss]:
+    unboxed = sum(result.unboxed for _, result in done)
+    if unboxed:
+        yield Loss("instances", unboxed, "crowds, and persons without a box or a labelled joint, have no crop")
+    for loss in work.target.losses(augmented, work.output / work.place):
+        if loss.what not in IN_ROWS:
+            yield loss
 
 
-def _notes(done: list[tuple[int, list[int], Done]], collector: Collector) -> None:
+def _notes(work: Work, done: Results, collector: Collector) -> None:
     words = {
         "16-bit": "16-bit pictures were scaled to 8 bits",
-        "exif-applied": "pictures were turned as their EXIF tag says, which gives the labels' size",
+        "exif-applied": "pictures were turned as their EXIF tag says",
         "exif-ignored": "the EXIF turn of pictures was ignored: the labels mean the stored pixels",
         "exif-undecided": "an EXIF turn was ignored; the size does not tell whether the labels mean it (--exif)",
     }
     for code, message in words.items():
-        count = sum(code in result.notes for _, _, result in done)
-        collector.issue(f"KP-IMAGE-{code.upper()}", message, count=count, severity="note")
-    unboxed = sum(result.unboxed for _, _, result in done)
-    collector.issue("KP-AUGMENT-NO-BOX", "persons without a box or a labelled joint have no crop", count=unboxed)
+        places = [image.key for image, result in done if code in result.notes]
+        collector.issue(
+            f"KP-IMAGE-{code.upper()}",
+            message,
+            count=len(places),
+            places=places[:5],
+            severity="warning" if code == "exif-undecided" else "note",
+        )
+    several = sum(len(image.rows) - 1 for image in work.images)
+    collector.note("KP-IMAGE-SEVERAL", "image rows of one file are one image in the output", count=several)
+    empty = sum(result.empty for _, result in done)
+    collector.note("KP-AUGMENT-EMPTY", "crops without a labelled joint were left out (--drop-empty)", count=empty)
+    still = work.job.recipe
+    if not (still.is_spatial or still.occlusion or still.albumentations):
+        collector.issue(
+            "KP-AUGMENT-NOTHING",
+            "the recipe changes nothing: the pictures are copied",
+            help="e.g. kpkit augment --recipe six2, or --occlusion 0.3",
+        )
+
+
+__all__ = ["AugmentJob", "AugmentReport", "run"]

@@ -1,25 +1,131 @@
-"""Files of an augmented dataset: pictures at the format's places, and the provenance rows."""
+"""Files of an augmented dataset: pictures and masks, the format's places for them, and the provenance rows."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from kpkit.augment.images import encode_jpeg, encode_png
 from kpkit.augment.rows import SCHEMA_VERSION, Row
 from kpkit.core.dataset import Dataset
+from kpkit.errors import UsageError
 from kpkit.formats.base import Format
+from kpkit.guard import output_error, read_bytes
 
 # Columns that hold JSON text: small, nested, and read by people.
 JSON_COLUMNS = ("drawn", "occluders", "occluded_by", "left_frame")
+MAGIC = {".jpg": b"\xff\xd8\xff", ".png": b"\x89PNG\r\n\x1a\n"}
+ASIDE = ".moving"
+
+Timed = Callable[[str], AbstractContextManager[None]]
+Picture = NDArray[np.uint8]
+
+
+def save_picture(path: Path, image: Picture, unchanged: Path | None, quality: int, timed: Timed) -> None:
+    """Write a picture as the ending of `path` says.
+
+    unchanged  the file that the picture was read from, where it is that picture: copied if it is of the same kind, so
+               that nothing is compressed twice for nothing
+    """
+    with timed("encode"):
+        data = read_bytes(unchanged) if unchanged is not None else b""
+        if not data.startswith(MAGIC[path.suffix]):
+            data = encode_jpeg(image, quality) if path.suffix == ".jpg" else encode_png(image)
+    with timed("write"):
+        _save(path, data)
+
+
+def save_mask(path: Path, mask: Picture, timed: Timed) -> None:
+    """Write a mask ([H,W] uint8, 0 or 255) as PNG."""
+    with timed("encode"):
+        data = encode_png(mask)
+    with timed("write"):
+        _save(path, data)
+
+
+def _save(path: Path, data: bytes) -> None:
+    try:
+        try:
+            path.write_bytes(data)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+    except OSError as error:
+        raise output_error(error, path) from error
+
+
+def remove_strays(folder: Path, kept: Iterable[str]) -> None:
+    """Remove files below `folder` that are not among `kept`: what images that failed may have left."""
+    names = set(kept)
+    for file in sorted(folder.rglob("*")):
+        if file.is_file() and file.relative_to(folder).as_posix() not in names:
+            file.unlink()
 
 
 def place_images(folder: Path, dataset: Dataset, target: Format) -> None:
     """Move pictures from images/ to where the format wants them, if that is another place."""
-    for path, place in zip(dataset.images.path.tolist(), target.image_targets(dataset), strict=True):
-        if place != f"images/{path}":
-            out = folder / place
-            out.parent.mkdir(parents=True, exist_ok=True)
-            (folder / "images" / path).rename(out)
+    wanted = {
+        f"images/{path}": place
+        for path, place in zip(dataset.images.path.tolist(), target.image_targets(dataset), strict=True)
+    }
+    moves = [(now, place) for now, place in wanted.items() if now != place]
+    if not moves:
+        return
+    # Aside first: one picture's place may be where another still stands.
+    for number, (now, _) in enumerate(moves):
+        (folder / ASIDE).mkdir(exist_ok=True)
+        (folder / now).rename(folder / ASIDE / str(number))
+    _remove_empty(folder / "images")
+    for number, (_, place) in enumerate(moves):
+        out = folder / place
+        out.parent.mkdir(parents=True, exist_ok=True)
+        (folder / ASIDE / str(number)).rename(out)
+    shutil.rmtree(folder / ASIDE)
+
+
+def _remove_empty(folder: Path) -> None:
+    for one in sorted(folder.rglob("*"), reverse=True):
+        if one.is_dir():
+            with contextlib.suppress(OSError):
+                one.rmdir()
+
+
+def labels_place(target: Format, source: Format, path: Path) -> str:
+    """Where the labels stand in the output: the format's usual place, in the variant that the input has.
+
+    path  the input
+    """
+    default = target.default_output
+    suffix = path.suffix.lower()
+    same = target.name == source.name and target.kind == "file" and suffix in target.suffixes
+    if not same or default.endswith(suffix):
+        return default
+    fixed = [usual for usual in target.usual if "*" not in usual and usual.endswith(suffix)]
+    return fixed[0] if fixed else str(Path(default).with_suffix(suffix))
+
+
+def check_overlap(output: Path, inputs: Iterable[Path | None]) -> None:
+    """Raise UsageError where the output folder holds an input: replacing it would take that away."""
+    if not output.is_dir():
+        return
+    place = output.resolve()
+    for one in inputs:
+        if one is not None and (one.resolve() == place or place in one.resolve().parents):
+            raise UsageError(
+                "the output folder holds an input, which --force would delete",
+                code="KP-OUTPUT-INPUT",
+                place=str(output),
+                expected="a folder without inputs",
+                got=str(one),
+                help="choose another folder with -o",
+            )
 
 
 def write_rows(rows: list[Row], path: Path) -> None:

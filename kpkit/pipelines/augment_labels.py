@@ -3,89 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kpkit.augment import geometry as geo
-from kpkit.augment.shapes import decode_rle, encode_rle, move_mask
-from kpkit.augment.spatial import Labels, Polygon
+from kpkit.augment.spatial import Labels
 from kpkit.core.dataset import Dataset, ImageTable
 from kpkit.core.report import Collector
+from kpkit.pipelines.augment_fields import (
+    SEGMENTATION,
+    Fields,
+    carried,
+    emptied,
+    lateral_of,
+    move_fields,
+    set_lateral,
+)
 from kpkit.pipelines.augment_task import Output
 
-# Fields whose numbers are pixels of the source picture, and that no rule here can move.
-GEOMETRIC = frozenset(
-    {"mpii.raw_xy", "mpii.raw_head_box", "mpii.unlabelled_xy", "yolo.unlabelled_xy", "six2.unlabelled_xy"}
-    | {"mpii.rows", "mpii.person_index", "mpii.annolist_index", "mpii.visible_unknown"}
-)
-LATERAL = ("side", "coco.side", "six2.side")
-
-
-@dataclass
-class Fields:
-    """Extras of the source's persons and images, by row: what its columns do not hold.
-
-    persons, images  one dict a row    polygons  P lists of [n,2]    rle  row -> run lengths of a crowd or a mask
-    """
-
-    persons: list[dict[str, Any]]
-    images: list[dict[str, Any]]
-    polygons: list[list[Polygon]] = field(default_factory=list)
-    rle: dict[int, dict[str, Any]] = field(default_factory=dict)
-
-
-def fields_of(dataset: Dataset) -> Fields:
-    """All extras, those of the source's raw rows included ("coco.segmentation", ...)."""
-    persons: list[dict[str, Any]] = [{} for _ in range(len(dataset))]
-    images: list[dict[str, Any]] = [{} for _ in range(len(dataset.images))]
-    raw = getattr(dataset.source, "fields", None)
-    if raw is not None:
-        persons, images = raw()
-    for rows, extras in ((persons, dataset.extras), (images, dataset.images.extras)):
-        for name, column in extras.items():
-            for row, value in zip(rows, column, strict=True):
-                if value is not None:
-                    row[name] = value
-    found = Fields(persons, images, [[] for _ in persons])
-    for i, row in enumerate(persons):
-        segmentation = row.pop("coco.segmentation", None)
-        if isinstance(segmentation, dict):
-            found.rle[i] = segmentation
-        elif isinstance(segmentation, list):
-            found.polygons[i] = [np.reshape(np.asarray(p, np.float64), (-1, 2)) for p in segmentation if _is_polygon(p)]
-            if not segmentation:
-                row["coco.segmentation"] = []
-    return found
-
-
-def _is_polygon(values: Any) -> bool:
-    return isinstance(values, list) and len(values) >= 6 and len(values) % 2 == 0
+COLUMNS = ("xy", "visibility", "truncated", "bbox_xywh", "head_box", "area")
 
 
 def labels_of(dataset: Dataset, rows: NDArray[np.int64], fields: Fields) -> Labels:
     """The labels of the selected persons."""
     return Labels(
-        xy=dataset.xy[rows],
-        visibility=dataset.visibility[rows],
-        truncated=dataset.truncated[rows],
-        bbox_xywh=dataset.bbox_xywh[rows],
-        head_box=dataset.head_box[rows],
-        area=dataset.area[rows],
+        **{name: getattr(dataset, name)[rows] for name in COLUMNS},
         polygons=[fields.polygons[row] for row in rows.tolist()],
-        lateral={
-            name: values
-            for name in LATERAL
-            if any(values := [fields.persons[row].get(name) for row in rows.tolist()])
-        },
+        lateral=lateral_of([fields.persons[row] for row in rows.tolist()]),
     )
 
 
 @dataclass(frozen=True)
 class Made:
-    """One output picture with the rows of the source dataset that it shows."""
+    """One output picture, the source's row of its image, and the source's rows of the persons it shows."""
 
     output: Output
     source_image: int
@@ -97,13 +49,10 @@ def assemble(dataset: Dataset, made: list[Made], fields: Fields, collector: Coll
     kept = [(m, i) for m in made for i in range(len(m.source_rows)) if not (drop_empty and _is_empty(m, i))]
     image_row = {id(m): row for row, m in enumerate(made)}
     rows = np.array([m.source_rows[i] for m, i in kept], np.int64)
-    columns = {
-        name: _stack(kept, name, dataset) for name in ("xy", "visibility", "truncated", "bbox_xywh", "head_box", "area")
-    }
+    columns = {name: _stack(kept, name, dataset) for name in COLUMNS}
     instance_id = np.arange(1, len(kept) + 1)
     for number, (m, i) in zip(instance_id.tolist(), kept, strict=True):
         object.__setattr__(m.output.rows[i], "instance_id", number)
-    extras = _extras([_person_fields(m, i, fields) for m, i in kept])
     dropped = sum(len(m.source_rows) for m in made) - len(kept)
     collector.note("KP-AUGMENT-EMPTY", "persons without a labelled joint were dropped (--drop-empty)", count=dropped)
     return Dataset.build(
@@ -117,9 +66,10 @@ def assemble(dataset: Dataset, made: list[Made], fields: Fields, collector: Coll
         track_id=dataset.track_id[rows],
         score=dataset.score[rows],
         is_crowd=dataset.is_crowd[rows],
-        extras=extras,
+        extras=_extras([_person_fields(m, i, fields) for m, i in kept]),
         meta=dict(dataset.meta),
         provenance=(*dataset.provenance, {"step": "augment"}),
+        source=emptied(dataset.source, len(kept), len(made)),
         **columns,
     )
 
@@ -139,10 +89,9 @@ def _images(dataset: Dataset, made: list[Made], fields: Fields) -> ImageTable:
     source = dataset.images
     extras = []
     for m in made:
-        row = {name: value for name, value in fields.images[m.source_image].items() if name not in GEOMETRIC}
+        row = carried(fields.images[m.source_image])
         row["augment.source_image"] = str(source.path[m.source_image])
-        if m.output.rows:
-            row["augment.copy"] = m.output.rows[0].copy
+        row["augment.copy"] = m.output.copy
         if m.output.mask:
             row["augment.occlusion_mask"] = m.output.mask
         extras.append(row)
@@ -156,25 +105,19 @@ def _images(dataset: Dataset, made: list[Made], fields: Fields) -> ImageTable:
 
 
 def _person_fields(made: Made, person: int, fields: Fields) -> dict[str, Any]:
-    """Extras of one output person: carried over, moved where a rule knows how, dropped where none does."""
-    source = made.source_rows[person]
-    row, labels = made.output.rows[person], made.output.labels
-    matrix = np.array(row.matrix).reshape(2, 3)
-    kept = {name: value for name, value in fields.persons[source].items() if name not in GEOMETRIC}
-    if "mpii.scale" in kept:
-        kept["mpii.scale"] = float(kept["mpii.scale"]) * float(np.sqrt(geo.scale_of(matrix)))
-    if kept.get("mpii.objpos") is not None:
-        # Counted from 1 in the file.
-        moved = geo.apply_points(matrix, np.asarray(kept["mpii.objpos"], np.float64) - 1.0) + 1.0
-        kept["mpii.objpos"] = moved.tolist()
-    for name, values in labels.lateral.items():
-        if values[person] is not None:
-            kept[name] = values[person]
-    if labels.polygons and labels.polygons[person]:
-        kept["coco.segmentation"] = [np.round(p, 2).reshape(-1).tolist() for p in labels.polygons[person] if len(p)]
-    elif source in fields.rle:
-        mask = decode_rle(fields.rle[source], f"instance row {source}: segmentation")
-        kept["coco.segmentation"] = encode_rle(move_mask(matrix, mask, made.output.size_wh))
+    """Extras of one output person: carried over, moved where a rule knows how, left out where none does."""
+    output = made.output
+    row = output.rows[person]
+    kept = carried(fields.persons[made.source_rows[person]])
+    move_fields(kept, np.array(row.matrix).reshape(2, 3), mirrored=row.mirrored)
+    set_lateral(kept, output.labels.lateral, person)
+    polygons = output.labels.polygons[person] if output.labels.polygons else []
+    if polygons:
+        kept[SEGMENTATION] = [np.round(p, 2).reshape(-1).tolist() for p in polygons if len(p)]
+    elif output.regions and output.regions[person] is not None:
+        kept[SEGMENTATION] = output.regions[person]
+    if output.own_masks and output.own_masks[person] is not None:
+        kept["augment.occlusion_mask"] = output.own_masks[person]
     if row.occluded_by:
         kept["augment.occluded_by"] = row.occluded_by
     return kept

@@ -1,0 +1,97 @@
+"""What covers the persons of one output picture: occluders, a user's pipeline, and masks that the dataset had."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kpkit.augment.draw import Rng
+from kpkit.augment.occlusion import Occlusion, cover, covered, paint
+from kpkit.augment.recipe import Recipe
+from kpkit.augment.spatial import Labels
+from kpkit.core import visibility as vis
+from kpkit.core.skeleton import Skeleton
+
+Picture = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Veil:
+    """What covers a picture already, in output pixels.
+
+    given     [H,W] uint8 or None: the dataset's own mask
+    pipeline  [H,W] uint8 or None: what a user's pipeline covered, and the dataset's mask as the pipeline moved it
+    own       P masks or None: the dataset's masks of single persons
+    """
+
+    given: Picture | None = None
+    pipeline: Picture | None = None
+    own: tuple[Picture | None, ...] = ()
+
+
+@dataclass(frozen=True)
+class Covered:
+    """labels  covered joints are occluded    by  P dicts joint -> what covers it    mask  all that is covered"""
+
+    image: Picture
+    labels: Labels
+    by: list[dict[str, str]]
+    mask: Picture | None
+    occlusion: Occlusion | None = None
+
+
+def cover_picture(
+    image: Picture,
+    labels: Labels,
+    crowd: NDArray[np.bool_],
+    veil: Veil,
+    recipe: Recipe,
+    skeleton: Skeleton,
+    stream: Callable[[int], Rng],
+    fill: Callable[[], Rng],
+    patch: Callable[[], Picture | None],
+) -> Covered:
+    """Draw occluders and mark every joint that something covers.
+
+    image   [H,W,3]  uint8            labels  in the picture's pixels
+    crowd   [P]      bool  regions of many people, which get no occluders of their own
+    stream  person -> its random stream    fill  stream of the filling    patch  another picture, for fill "patch"
+    """
+    before = veil.given if veil.pipeline is None else veil.pipeline
+    occlusion: Occlusion | None = None
+    union = before
+    if recipe.occlusion is not None:
+        boxes = np.where(crowd[:, None], np.nan, labels.bbox_xywh)
+        occlusion = cover(boxes, (image.shape[1], image.shape[0]), recipe, stream)
+        image = paint(image, occlusion.mask, recipe, fill(), patch() if recipe.occlusion_fill == "patch" else None)
+        union = occlusion.mask if before is None else before | occlusion.mask
+    by: list[dict[str, str]] = [{} for _ in range(len(labels.xy))]
+    if union is None and not any(mask is not None for mask in veil.own):
+        return Covered(image, labels, by, union, occlusion)
+    hidden = np.zeros(labels.visibility.shape, bool)
+    for i, xy in enumerate(labels.xy):
+        labelled = labels.visibility[i] > 0
+        for name, joints in _reasons(i, xy, veil, occlusion):
+            by[i].update({skeleton.keypoints[k]: name for k in np.flatnonzero(joints & labelled)})
+            hidden[i] |= joints
+    return Covered(image, replace(labels, visibility=vis.occlude(labels.visibility, hidden)), by, union, occlusion)
+
+
+def _reasons(
+    person: int, xy: NDArray[np.float64], veil: Veil, occlusion: Occlusion | None
+) -> list[tuple[str, NDArray[np.bool_]]]:
+    """What covers which joints of a person, [K] bool each; later ones are nearer to the person and are named."""
+    found = []
+    if veil.pipeline is not None:
+        found.append(("pipeline", covered(xy, veil.pipeline)))
+    if veil.given is not None:
+        found.append(("dataset", covered(xy, veil.given)))
+    if veil.own and (mask := veil.own[person]) is not None:
+        found.append(("dataset", covered(xy, mask)))
+    if occlusion is not None:
+        found.append(("neighbour", covered(xy, occlusion.mask)))
+        found.append(("own", occlusion.covers_own(person, xy)))
+    return found

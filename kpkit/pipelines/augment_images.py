@@ -1,0 +1,166 @@
+"""The images of a dataset as the augmenter counts them: one a file, in an order of their own, with their persons."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kpkit.augment.draw import stream
+from kpkit.core.dataset import Dataset
+from kpkit.errors import RecordError
+from kpkit.guard import contained, resolve_inside
+from kpkit.pipelines.augment_fields import Fields
+from kpkit.pipelines.augment_labels import labels_of
+from kpkit.pipelines.augment_masks import IMAGE_FIELDS, PERSON_FIELDS, mask_of
+from kpkit.pipelines.augment_task import ImageTask, Plan
+
+# How many other images are tried for a patch.
+PATCH_TRIES = 3
+
+
+@dataclass(frozen=True)
+class SourceImage:
+    """One image file of the labels.
+
+    key      its normalised relative path, by which images are ordered
+    stem     unique stem of the outputs       rows   rows of the image table that name this file
+    persons  rows of its persons, ordered by id    names  of the persons, unique in the image
+    """
+
+    key: str
+    stem: str
+    rows: list[int]
+    persons: list[int]
+    names: list[str]
+
+
+def source_images(dataset: Dataset, *, has_ids: bool) -> list[SourceImage]:
+    """All images, ordered by path; nothing here depends on the order of the dataset's rows.
+
+    has_ids  the format gives persons ids; else they are told apart by their labels
+
+    Raises RecordError for an image without a file name, or one that leads outside the dataset.
+    """
+    rows: dict[str, list[int]] = {}
+    for row, path in enumerate(dataset.images.path.tolist()):
+        rows.setdefault(_key(path, dataset, row), []).append(row)
+    persons: list[list[int]] = [[] for _ in range(len(dataset.images))]
+    for row, image in enumerate(dataset.image_index.tolist()):
+        persons[image].append(row)
+    keys = sorted(rows)
+    found = []
+    for key, stem in zip(keys, _stems(keys), strict=True):
+        same = sorted(rows[key], key=lambda row: _rank(dataset.images.id[row]))
+        mine = [person for row in same for person in persons[row]]
+        found.append(SourceImage(key, stem, same, *_ordered(dataset, mine, has_ids)))
+    return found
+
+
+def _key(path: str, dataset: Dataset, row: int) -> str:
+    if not path:
+        raise RecordError(
+            "an image has no file name",
+            code="KP-IMAGE-NAME",
+            place=f"image {dataset.images.id[row]}",
+            expected="a path relative to the image folder",
+        )
+    return posixpath.normpath(contained(path, place=f"image {path}"))
+
+
+def _rank(value: Any) -> tuple[bool, Any]:
+    """Integers before text, each in its order."""
+    return isinstance(value, str), value
+
+
+def _ordered(dataset: Dataset, persons: list[int], has_ids: bool) -> tuple[list[int], list[str]]:
+    """Persons by id, then by content; and their names: ids, or numbers where there are none."""
+
+    def content(row: int) -> tuple[bytes, ...]:
+        columns = (dataset.xy, dataset.visibility, dataset.bbox_xywh, dataset.head_box)
+        return tuple(np.ascontiguousarray(column[row]).tobytes() for column in columns)
+
+    if not has_ids:
+        ordered = sorted(persons, key=content)
+        return ordered, [str(number) for number in range(1, len(ordered) + 1)]
+    ids = dataset.instance_id
+    ordered = sorted(persons, key=lambda row: (_rank(ids[row]), content(row)))
+    return ordered, _distinct([re.sub(r"[^A-Za-z0-9.-]+", "-", str(ids[row])) for row in ordered])
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """The names, with numbers behind those that occur before."""
+    seen: Counter[str] = Counter()
+    found = []
+    for name in names:
+        seen[name] += 1
+        found.append(name if seen[name] == 1 else f"{name}~{seen[name]}")
+    return found
+
+
+def _stems(keys: list[str]) -> list[str]:
+    """Output names without ending; two pictures that differ in the ending alone keep it in their names."""
+    plain = [str(PurePosixPath(key).with_suffix("")) for key in keys]
+    times = Counter(plain)
+    return _distinct(
+        [
+            stem if times[stem] == 1 else f"{stem}_{PurePosixPath(key).suffix.lstrip('.')}"
+            for stem, key in zip(plain, keys, strict=True)
+        ]
+    )
+
+
+def tasks(
+    dataset: Dataset, images: list[SourceImage], root: Path, fields: Fields, plan: Plan
+) -> Iterator[tuple[str, ImageTask]]:
+    """(key, task) of every image, in order."""
+    keys = [image.key for image in images]
+    for number, image in enumerate(images):
+        rows: NDArray[np.int64] = np.array(image.persons, np.int64)
+        place = f"image {image.key}"
+        yield (
+            image.key,
+            ImageTask(
+                key=image.key,
+                stem=image.stem,
+                file=resolve_inside(root, image.key, place=place),
+                size_wh=_size(dataset, image),
+                ids=dataset.instance_id[rows].tolist(),
+                names=image.names,
+                labels=labels_of(dataset, rows, fields),
+                crowd=dataset.is_crowd[rows],
+                mask=mask_of(fields.images[image.rows[0]], IMAGE_FIELDS, root, place),
+                own_masks=[mask_of(fields.persons[row], PERSON_FIELDS, root, place) for row in image.persons],
+                regions=[fields.rle.get(row) for row in image.persons],
+                patches=_patches(plan, keys, number, root),
+            ),
+        )
+
+
+def _size(dataset: Dataset, image: SourceImage) -> tuple[int, int] | None:
+    for row in image.rows:
+        size = int(dataset.images.width[row]), int(dataset.images.height[row])
+        if min(size) > 0:
+            return size
+    return None
+
+
+def _patches(plan: Plan, keys: list[str], number: int, root: Path) -> list[list[Path]]:
+    """For each copy, other pictures of the dataset, chosen by the image's own stream."""
+    if plan.recipe.occlusion is None or plan.recipe.occlusion_fill != "patch":
+        return []
+    found = []
+    for copy in range(1, plan.copies + 1):
+        rng = stream(plan.seed, keys[number], copy, "patch")
+        # Numbers of the others, counted on from this image: it is never its own patch, unless it is alone.
+        steps = rng.integers(1, max(2, len(keys)), size=min(PATCH_TRIES, max(1, len(keys) - 1))).tolist()
+        chosen = [keys[(number + step) % len(keys)] for step in steps]
+        found.append([resolve_inside(root, key, place=f"image {key}") for key in chosen])
+    return found

@@ -1,0 +1,112 @@
+"""What a worker is handed, and what it hands back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kpkit.augment.images import MAX_PIXELS
+from kpkit.augment.recipe import Recipe
+from kpkit.augment.rows import Row
+from kpkit.augment.spatial import Labels
+from kpkit.core.skeleton import Skeleton
+from kpkit.pipelines.augment_masks import MaskRef
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is the same for every image.
+
+    folder  output folder being written    copies  augmented copies an image, numbered from 1; 0 is the original
+    upper   [K] bool, joints above the hips (for half-body crops)
+    only    keys of the images that are written; None: all of them (a dry run writes what its preview shows)
+    """
+
+    recipe: Recipe
+    recipe_hash: str
+    seed: int
+    skeleton: Skeleton
+    upper: NDArray[np.bool_]
+    folder: Path
+    copies: int = 1
+    include_original: bool = False
+    quality: int = 95
+    image_format: str = "jpg"
+    exif: str = "auto"
+    max_pixels: int = MAX_PIXELS
+    drop_empty: bool = False
+    only: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageTask:
+    """One image and its persons (P).
+
+    key        relative path, the image's name in rows and random streams     stem  unique stem of the outputs
+    file       where it is                size_wh    as the labels say, or None
+    ids        P instance ids             names      P names, unique in the image, for streams and files
+    labels     see kpkit.augment.spatial  crowd      [P] bool  regions of many people: no occluders, no crop
+    mask       what is occluded in the picture already, or None
+    own_masks  P: what of one person is occluded already, or None
+    regions    P: run lengths of a crowd's or a person's segmentation, or None
+    patches    for each copy, other images to cut patches from; the first that can be read is taken
+    """
+
+    key: str
+    stem: str
+    file: Path
+    size_wh: tuple[int, int] | None
+    ids: list[int | str]
+    names: list[str]
+    labels: Labels
+    crowd: NDArray[np.bool_]
+    mask: MaskRef | None = None
+    own_masks: list[MaskRef | None] = field(default_factory=list)
+    regions: list[dict[str, Any] | None] = field(default_factory=list)
+    patches: list[list[Path]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Output:
+    """One written picture: its path below images/, copy, size, which persons, their labels and rows; mask path or "".
+
+    own_masks, regions  run lengths of the persons' masks and segmentations in the output, or None; empty for nobody
+    """
+
+    image: str
+    copy: int
+    size_wh: tuple[int, int]
+    persons: list[int]
+    labels: Labels
+    rows: list[Row]
+    mask: str
+    own_masks: list[dict[str, Any] | None] = field(default_factory=list)
+    regions: list[dict[str, Any] | None] = field(default_factory=list)
+
+
+@dataclass
+class Done:
+    """What came of a task: outputs in order, notes of the reader, seconds by step.
+
+    unboxed  crops that were not made for want of a box    empty  crops left out because no joint is labelled in them
+    """
+
+    outputs: list[Output] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
+    unboxed: int = 0
+    empty: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def timed(self, step: str) -> Iterator[None]:
+        """Add the time of a block to a step."""
+        start = time.perf_counter()
+        yield
+        self.seconds[step] = self.seconds.get(step, 0.0) + time.perf_counter() - start

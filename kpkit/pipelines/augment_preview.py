@@ -1,0 +1,109 @@
+"""The augmenter's sheet: pictures before and after, with their labels, for people to look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from kpkit.augment.images import encode_png, read_image
+from kpkit.core.dataset import Dataset
+from kpkit.core.skeleton import Skeleton
+from kpkit.guard import publish
+from kpkit.pipelines.augment_images import SourceImage
+from kpkit.pipelines.augment_prepare import Work
+from kpkit.pipelines.augment_task import Done, Output
+from kpkit.qa.draw import contact_sheet, draw_persons
+
+IMAGES = 8
+COLUMNS = 4
+TILE = (320, 240)
+# Occlusion masks: tinted, with an outline.  BGR
+TINT = (200, 60, 190)
+SHARE = 0.35
+
+Sheet = NDArray[np.uint8]
+Picture = NDArray[np.uint8]
+
+
+def shown_images(dataset: Dataset, images: list[SourceImage]) -> list[str]:
+    """Keys of the images that are drawn: spread evenly over those with a labelled joint."""
+    labelled: NDArray[np.bool_] = np.any(dataset.visibility > 0, axis=1)
+    keys = [image.key for image in images if labelled[image.persons].any()] or [image.key for image in images]
+    places = np.linspace(0, len(keys) - 1, min(IMAGES, len(keys))).round().astype(int)
+    return [keys[place] for place in dict.fromkeys(places.tolist())]
+
+
+def draw_preview(work: Work, done: list[tuple[SourceImage, Done]], shown: list[str], folder: Path) -> Sheet | None:
+    """The sheet: on the left the source with its labels, on the right a copy as it was written.
+
+    folder  the output folder being written
+
+    returns [H,W,3] uint8 BGR; None where none of the images worked
+    """
+    tiles: list[Picture] = []
+    captions: list[str] = []
+    for image, result in done:
+        output = _best(result) if image.key in shown else None
+        if output is not None:
+            tiles += [_before(work, image, output), _after(work.dataset.skeleton, output, folder)]
+            captions += [image.key, output.image]
+    if not tiles:
+        return None
+    title = f"{work.job.recipe.name}: before and after"
+    return contact_sheet(tiles, captions, columns=min(COLUMNS, len(tiles)), tile_size=TILE, title=title)
+
+
+def save_preview(sheet: Sheet, path: Path, *, force: bool) -> None:
+    """Write the sheet as PNG, whole or not at all."""
+    with publish(path, force=force) as temporary:
+        temporary.write_bytes(encode_png(sheet))
+
+
+def _best(result: Done) -> Output | None:
+    """The copy to show: the first one; of crops that of the person with the most labelled joints."""
+    copies = [output for output in result.outputs if output.copy] or result.outputs
+    first = [output for output in copies if output.copy == copies[0].copy]
+    return max(first, key=lambda output: int((output.labels.visibility > 0).sum()), default=None)
+
+
+def _before(work: Work, image: SourceImage, output: Output) -> Picture:
+    dataset, job = work.dataset, work.job
+    rows = [image.persons[i] for i in output.persons]
+    size = int(dataset.images.width[image.rows[0]]), int(dataset.images.height[image.rows[0]])
+    labelled_wh = size if min(size) > 0 else None
+    picture = read_image(work.root / image.key, labelled_wh=labelled_wh, exif=job.exif, max_pixels=job.max_pixels).image
+    return draw_persons(
+        picture,
+        dataset.skeleton,
+        dataset.xy[rows],
+        dataset.visibility[rows],
+        dataset.truncated[rows],
+        dataset.bbox_xywh[rows],
+    )
+
+
+def _after(skeleton: Skeleton, output: Output, folder: Path) -> Picture:
+    labels = output.labels
+    picture = read_image(folder / "images" / output.image, exif="ignore").image
+    if output.mask:
+        picture = _tinted(picture, read_image(folder / output.mask).image[..., 0])
+    xy, flags = labels.xy.copy(), labels.visibility.astype(np.int64)
+    for person, row in enumerate(output.rows):
+        for name, place in row.left_frame.items():
+            # Drawn as a cross at the frame's edge, with the limb that leads there.
+            joint = skeleton.keypoints.index(name)
+            xy[person, joint], flags[person, joint] = place, 1
+    return draw_persons(picture, skeleton, xy, flags, labels.truncated, labels.bbox_xywh)
+
+
+def _tinted(picture: Picture, mask: Picture) -> Picture:
+    covered = mask > 0
+    tinted = picture.copy()
+    tinted[covered] = np.rint(picture[covered] * (1 - SHARE) + np.array(TINT) * SHARE).astype(np.uint8)
+    outlines, _ = cv2.findContours(covered.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    thick = max(1, round(max(picture.shape[:2]) / 400))
+    cv2.drawContours(tinted, outlines, -1, TINT, thick, cv2.LINE_AA)
+    return tinted
