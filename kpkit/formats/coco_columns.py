@@ -152,7 +152,7 @@ class ColumnReader:
         else:
             flags = check_flags(keypoints[..., 2], self)
             self.ghosts += look_at_points(points, flags, stated, self)
-            points[flags == 0] = np.nan
+            np.copyto(points, np.nan, where=(flags == 0)[..., None])
         self.xy[self.n : end] = points
         self.visibility[self.n : end] = flags
 

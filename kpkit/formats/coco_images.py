@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,8 +60,8 @@ def read_images(raws: Sequence[Any], path: Path, collector: Collector) -> Images
     table = ImageTable.build(
         id=ids[keep],
         path=names,
-        width=[_side(row.width) for row in kept],
-        height=[_side(row.height) for row in kept],
+        width=_sides([row.width for row in kept]),
+        height=_sides([row.height for row in kept]),
         split=[row.kpkit.split if row.kpkit else "" for row in kept],
         extras=_extras([row.kpkit.extras if row.kpkit else None for row in kept]),
     )
@@ -82,6 +83,15 @@ def _decode(raws: Sequence[Any], path: Path, collector: Collector) -> list[Image
                 collector.error(row_error(error, path, f"images[{i}]", bytes(raw)))
                 rows.append(ImageRow(id=f"unreadable row {i}"))
     return rows
+
+
+def _sides(values: list[int | UnsetType | None]) -> Any:
+    """Pixels; -1 for what is no length."""
+    if set(map(type, values)) <= {int}:
+        with contextlib.suppress(OverflowError):
+            given = np.array(values, np.int64)
+            return np.where((given > 0) & (given < 2**31), given, -1)
+    return [_side(value) for value in values]
 
 
 def _side(value: int | UnsetType | None) -> int:

@@ -91,6 +91,10 @@ class MemoryRows:
         """Where the row ends in the buffer."""
         return self.start(index) + len(memoryview(self.rows[index]))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Views of a buffer are pickled apart from it: the copy has the rows alone.
+        return MemoryRows, (b"", [bytes(row) for row in self.rows])
+
 
 @dataclass(frozen=True)
 class FileRows:
@@ -183,7 +187,7 @@ class RowSource:
         changed = rows < 0
         if not len(self.rows) or not self.skeleton.same_joints(dataset.skeleton):
             return np.ones(len(dataset), bool)
-        straight = len(rows) == len(self.rows) and np.array_equal(rows, np.arange(len(rows)))
+        straight = _all_in_order(rows, len(self.rows))
         for name in ROW_COLUMNS:
             before = self.columns[name]
             changed |= differs(getattr(dataset, name), before if straight else before[rows])
@@ -193,14 +197,15 @@ class RowSource:
 
     def images_changed(self, dataset: Dataset) -> NDArray[np.bool_]:
         """[M] bool, as `changed`, for images."""
-        changed = self.image_row_of < 0
+        rows = self.image_row_of
+        changed = rows < 0
         if not len(self.image_rows):
             return np.ones(len(dataset.images), bool)
-        for name in IMAGE_COLUMNS:
-            changed |= differs(getattr(dataset.images, name), self.image_columns[name][self.image_row_of])
-        split = self.image_columns.get("split")
-        if split is not None:
-            changed |= differs(dataset.images.split, split[self.image_row_of])
+        straight = _all_in_order(rows, len(self.image_rows))
+        for name in (*IMAGE_COLUMNS, "split"):
+            before = self.image_columns.get(name)
+            if before is not None:
+                changed |= differs(getattr(dataset.images, name), before if straight else before[rows])
         return changed | extras_differ(dataset.images.extras, self.image_extras, self.image_row_of)
 
     def ghost_count(self) -> int:
@@ -278,6 +283,10 @@ def _count_keys(counts: dict[str, int], rows: Rows, index: Index, known: frozens
 
 def _count(counts: dict[str, int], key: str) -> None:
     counts[key] = counts.get(key, 0) + 1
+
+
+def _all_in_order(rows: Index, count: int) -> bool:
+    return len(rows) == count and np.array_equal(rows, np.arange(count))
 
 
 def _take(rows: Index, selection: Index) -> Index:
