@@ -191,14 +191,16 @@ def _stale(dataset: Dataset, source: RowSource | None, rows: NDArray[np.int64], 
     stale = raw_rows < 0
     other_joints = not source.skeleton.same_joints(dataset.skeleton)
     if field == "kpkit":
-        stale |= extras_differ(dataset.extras, source.extras, source.row_of)[rows]
+        now = {name: column[rows] for name, column in dataset.extras.items()}
+        stale |= extras_differ(now, source.extras, raw_rows)
     for column in FIELDS[field]:
         before = source.columns[column]
         if other_joints and column in {"xy", "visibility"}:
             stale[:] = True
         elif other_joints and column == "truncated":
             # Stored by name, so equal flags are no equal content.
-            stale |= dataset.truncated[rows].any(axis=1) | before.any(axis=1)[raw_rows]
+            stale |= dataset.truncated[rows].any(axis=1)
+            stale |= np.asarray(before[raw_rows] if len(before) else dataset.truncated[rows]).any(axis=1)
         elif len(before):
             stale |= differs(getattr(dataset, column)[rows], before[raw_rows])
     result: list[bool] = stale.tolist()
