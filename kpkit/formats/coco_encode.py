@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpkit.core.dataset import AREA_SOURCES, BBOX_SOURCES, Dataset
-from kpkit.formats.jsonrows import RowSource, differs, extras_differ, iterate
+from kpkit.formats.jsonrows import RowSource, iterate
+from kpkit.formats.rowdiff import differs, extras_differ
 
 BLOCK = 4096
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from kpkit.core.dataset import Dataset
 from kpkit.core.skeleton import Skeleton
+from kpkit.formats.rowdiff import differs, extras_differ
 
 Index = NDArray[np.int64]
 
@@ -291,41 +292,3 @@ def _all_in_order(rows: Index, count: int) -> bool:
 
 def _take(rows: Index, selection: Index) -> Index:
     return np.where(selection >= 0, rows[selection], -1) if len(rows) else np.full(len(selection), -1, np.int64)
-
-
-def differs(now: NDArray[Any], before: NDArray[Any]) -> NDArray[np.bool_]:
-    """[n] bool: rows that differ, bit for bit (NaN equals NaN)."""
-    if not len(now) or _same_memory(now, before):
-        return np.zeros(len(now), bool)
-    if now.dtype == object or before.dtype == object:
-        # As lists, so that an integer is a Python one on either side.
-        pairs = zip(now.tolist(), before.tolist(), strict=True)
-        return np.fromiter((a != b or type(a) is not type(b) for a, b in pairs), bool, len(now))
-    if now.dtype.kind != before.dtype.kind:
-        return np.ones(len(now), bool)
-    if now.dtype == np.float64:
-        now, before = np.ascontiguousarray(now).view(np.int64), np.ascontiguousarray(before).view(np.int64)
-    unequal = now != before
-    return unequal.reshape(len(now), -1).any(axis=1)
-
-
-def extras_differ(
-    now: Mapping[str, NDArray[Any]], before: Mapping[str, NDArray[Any]], row_of: Index
-) -> NDArray[np.bool_]:
-    """[n] bool: rows of which one of the extras is no longer what was read.
-
-    now  by row    before  by raw row    row_of  [n]  int64  raw row of each row, -1 none
-    """
-    different = np.zeros(len(row_of), bool)
-    nothing = np.full(len(row_of), None, object)
-    for name in now.keys() | before.keys():
-        old = np.where(row_of >= 0, before[name][row_of], None) if name in before else nothing
-        different |= differs(now.get(name, nothing), old)
-    return different
-
-
-def _same_memory(now: NDArray[Any], before: NDArray[Any]) -> bool:
-    """Whether both are views of the same values. Columns of a dataset are read-only, so then nothing has changed."""
-    if now.shape != before.shape or now.strides != before.strides or now.dtype != before.dtype:
-        return False
-    return bool(now.__array_interface__["data"] == before.__array_interface__["data"])

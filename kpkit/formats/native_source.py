@@ -18,9 +18,10 @@ from kpkit.core.dataset import Dataset, ImageTable
 from kpkit.core.skeleton import Skeleton
 from kpkit.core.table import Column, as_ids
 from kpkit.errors import FormatError
-from kpkit.formats.jsonrows import IMAGE_COLUMNS, ROW_COLUMNS, MemoryRows, Rows, RowSource, differs, iterate
+from kpkit.formats.jsonrows import IMAGE_COLUMNS, ROW_COLUMNS, MemoryRows, Rows, RowSource, iterate
 from kpkit.formats.native_columns import HELP, IMAGE_KINDS, Kind, Reader, encode, instance_kinds, stored_name
 from kpkit.formats.native_parquet import LazyRows, RawRows
+from kpkit.formats.rowdiff import differs
 
 if TYPE_CHECKING:
     import pyarrow as pa
