@@ -38,7 +38,7 @@ def read_header(data: bytes, path: Path) -> Header:
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         kind = "webp"
     try:
-        width, height = imagesize.get(io.BytesIO(data)) if kind else (-1, -1)
+        width, height = _stored_size(data) if kind else (-1, -1)
     except (ValueError, struct.error, OSError):
         width, height = -1, -1
     if not kind or width <= 0 or height <= 0:
@@ -50,6 +50,14 @@ def read_header(data: bytes, path: Path) -> Header:
             got=f"bytes {data[:8]!r}" if data else "an empty file",
         )
     return Header(kind, int(width), int(height), _orientation(data) if kind == "jpeg" else 0)
+
+
+def _stored_size(data: bytes) -> tuple[int, int]:
+    try:
+        size = imagesize.get(io.BytesIO(data), exif_rotation=False)
+    except TypeError:  # before version 2 it knew nothing of EXIF
+        size = imagesize.get(io.BytesIO(data))
+    return int(size[0]), int(size[1])
 
 
 def _orientation(data: bytes) -> int:
