@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import msgspec
 import numpy as np
@@ -17,11 +17,14 @@ from numpy.typing import NDArray
 
 from kpkit.core.dataset import Dataset
 from kpkit.core.skeleton import Skeleton
+from kpkit.errors import FormatError, InputError
 from kpkit.formats.rowdiff import differs, extras_differ
 
 Index = NDArray[np.int64]
 
 PIECE = 1 << 20
+JOINED = 1024
+WHITESPACE = b" \t\r\n"
 
 IMAGE_COLUMNS = ("id", "path", "width", "height")
 ROW_COLUMNS = (
@@ -71,18 +74,13 @@ class MemoryRows:
 
     def chunks(self, index: Index) -> Iterator[bytes | memoryview]:
         """See Rows."""
-        # Rows that follow each other in the file follow each other in the buffer: one slice, commas included.
         comma = b""
         for first, last in runs(index):
-            if comma:
+            for at in range(first, last + 1, JOINED):
                 yield comma
-            if last > first and self.buffer:
-                view = memoryview(self.buffer)[self.start(first) : self.end(last)]
-                for piece in range(0, len(view), PIECE):
-                    yield view[piece : piece + PIECE]
-            else:
-                yield b",".join([bytes(row) for row in self.rows[first : last + 1]])
-            comma = b","
+                # Joined anew, so that the same rows are the same bytes wherever they are kept.
+                yield b",".join(self.rows[at : min(at + JOINED, last + 1)])
+                comma = b","
 
     def start(self, index: int) -> int:
         """Where the row begins in the buffer."""
@@ -119,18 +117,35 @@ class FileRows:
 
     def chunks(self, index: Index) -> Iterator[bytes | memoryview]:
         """See Rows."""
+        comma = b""
         with self.path.open("rb") as stream:
             for first, last in runs(index):
-                stream.seek(int(self.starts[first]))
-                left = int(self.ends[last] - self.starts[first])
-                while left > 0:
-                    piece = stream.read(min(left, PIECE))
-                    if not piece:
-                        raise EOFError(f"{self.path} became shorter while it was read")
-                    left -= len(piece)
-                    yield piece
-                if last != index[-1]:
-                    yield b","
+                at = first
+                while at <= last:
+                    end = int(np.searchsorted(self.starts, self.starts[at] + PIECE))
+                    end = min(max(end, at + 1), last + 1)
+                    yield comma + b",".join(self._read(stream, at, end))
+                    comma = b","
+                    at = end
+
+    def _read(self, stream: BinaryIO, at: int, end: int) -> list[bytes]:
+        """The rows from `at` to before `end`; between a row and the one before it there may be a comma and no more."""
+        base = int(self.ends[at - 1] if at else self.starts[0])
+        stream.seek(base)
+        data = stream.read(int(self.ends[end - 1]) - base)
+        starts, ends = (self.starts[at:end] - base).tolist(), (self.ends[at:end] - base).tolist()
+        if len(data) < ends[-1]:
+            raise InputError("the file became shorter while it was read", code="KP-INPUT-READ", place=str(self.path))
+        for i, (before, start) in enumerate(zip([0, *ends], starts, strict=False), start=at):
+            if i and data[before:start].strip(WHITESPACE) != b",":
+                raise FormatError(
+                    "something other than a comma stands between two rows",
+                    code="KP-JSON-SYNTAX",
+                    place=f"{self.path}: byte {base + before}",
+                    expected="objects with commas between them",
+                    got=data[before:start][:60].decode("utf-8", "replace"),
+                )
+        return [data[start:end] for start, end in zip(starts, ends, strict=True)]
 
 
 def runs(index: Index) -> Iterator[tuple[int, int]]:
@@ -188,10 +203,8 @@ class RowSource:
         changed = rows < 0
         if not len(self.rows) or not self.skeleton.same_joints(dataset.skeleton):
             return np.ones(len(dataset), bool)
-        straight = _all_in_order(rows, len(self.rows))
         for name in ROW_COLUMNS:
-            before = self.columns[name]
-            changed |= differs(getattr(dataset, name), before if straight else before[rows])
+            changed |= differs(getattr(dataset, name), _by_row(self.columns[name], rows))
         ids = self.image_columns["id"]
         changed |= differs(dataset.images.id[dataset.image_index], ids[self.image_of[rows]])
         return changed | extras_differ(dataset.extras, self.extras, rows)
@@ -202,11 +215,9 @@ class RowSource:
         changed = rows < 0
         if not len(self.image_rows):
             return np.ones(len(dataset.images), bool)
-        straight = _all_in_order(rows, len(self.image_rows))
         for name in (*IMAGE_COLUMNS, "split"):
-            before = self.image_columns.get(name)
-            if before is not None:
-                changed |= differs(getattr(dataset.images, name), before if straight else before[rows])
+            if name in self.image_columns:
+                changed |= differs(getattr(dataset.images, name), _by_row(self.image_columns[name], rows))
         return changed | extras_differ(dataset.images.extras, self.image_extras, self.image_row_of)
 
     def ghost_count(self) -> int:
@@ -286,8 +297,9 @@ def _count(counts: dict[str, int], key: str) -> None:
     counts[key] = counts.get(key, 0) + 1
 
 
-def _all_in_order(rows: Index, count: int) -> bool:
-    return len(rows) == count and np.array_equal(rows, np.arange(count))
+def _by_row(column: NDArray[Any], rows: Index) -> NDArray[Any]:
+    """The values at `rows`; the column itself where these are all of it, in order."""
+    return column if len(rows) == len(column) and np.array_equal(rows, np.arange(len(rows))) else column[rows]
 
 
 def _take(rows: Index, selection: Index) -> Index:
