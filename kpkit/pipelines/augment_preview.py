@@ -52,7 +52,7 @@ def draw_preview(work: Work, done: list[tuple[SourceImage, Done]], shown: list[s
             captions += [image.key, output.image]
     if not tiles:
         return None
-    title = f"{work.job.recipe.name}: before and after"
+    title = "before and after; covered regions are tinted"
     return contact_sheet(tiles, captions, columns=min(COLUMNS, len(tiles)), tile_size=TILE, title=title)
 
 
