@@ -534,3 +534,27 @@ def test_a_damaged_file_is_read_or_refused_with_its_place_and_never_anything_els
     assert all(place.startswith(str(path)) for place in places)
     with contextlib.suppress(KpkitError):
         kpkit.read(path, "coco", collector=Collector("collect"))
+
+
+@pytest.mark.parametrize("low_memory", [False, True])
+@pytest.mark.parametrize("after", [1, 1023, 1024, 1025, 1500])
+@pytest.mark.parametrize("junk", [b"0", b'"x"', b"null"])
+def test_something_else_between_two_rows_is_refused_wherever_it_stands(tmp_path, low_memory, after, junk):
+    """Rows are read in blocks: between two blocks one must look, too."""
+    rows = [text(person(n)) for n in range(1600)]
+    rows.insert(after, junk)
+    path = tmp_path / "labels.json"
+    path.write_bytes(text(document([])).replace(b'"annotations": []', b'"annotations": [' + b", ".join(rows) + b"]"))
+    with pytest.raises(InputError) as caught:
+        kpkit.convert("coco", "coco", path, output=tmp_path / "out.json", low_memory=low_memory)
+    assert caught.value.place.startswith(str(path))
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_a_file_that_shrinks_between_reading_and_writing_is_refused(tmp_path):
+    path = save(tmp_path / "labels.json", document([person(n) for n in range(100)]))
+    dataset = kpkit.read(path, low_memory=True)
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(InputError, match="became shorter"):
+        kpkit.write(dataset, tmp_path / "out.json", "coco")
+    assert not (tmp_path / "out.json").exists()

@@ -180,6 +180,15 @@ def test_taking_nobody_leaves_the_images(rows, tmp_path):
     assert difference({**load(rows), "annotations": []}, after) == ""
 
 
+@pytest.mark.parametrize("low_memory", [False, True])
+@pytest.mark.parametrize("order", [[1, 1, 1], [4, 0, 4], [2, 3, 2, 3, 0], [0, 1, 2, 3, 4]])
+def test_a_person_taken_several_times_is_written_as_often(rows, tmp_path, order, low_memory):
+    expected = load(rows)
+    expected["annotations"] = [expected["annotations"][i] for i in order]
+    taken = kpkit.read(rows, low_memory=low_memory).take(order)
+    assert difference(expected, written(taken, tmp_path)) == ""
+
+
 def test_taking_twice_is_taking_once(rows, tmp_path):
     expected = load(rows)
     expected["annotations"] = [expected["annotations"][3]]
