@@ -15,17 +15,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from kpkit.augment.occluders import cover_box
 from kpkit.augment.recipe import Recipe
-from kpkit.core.polygons import polygon_area
 
 Mask = NDArray[np.uint8]
 Rng = np.random.Generator
-
-SUBPIXEL_BITS = 4
-POLYGON_CORNERS = (5, 9)
-TRIES = 24
-STEPS = 8
-NEAR = 0.01
 
 
 @dataclass(frozen=True)
@@ -36,7 +30,7 @@ class Occlusion:
     own        [P]    float64  share of each person's box under own occluders; NaN without a box inside the frame
     neighbour  [P]    float64  share that only neighbours' occluders cover
     asked      [P]    float64  share that was asked for; 0 where the dice said none
-    occluders  P lists of {"shape", ...} with the geometry in output pixels
+    occluders  P lists of {"shape", ...} with the geometry in output pixels; "rim": single pixels along the others' edge
     private    P pairs (left, top) and [h,w] uint8: what the person's own occluders cover of its box; None for nobody
     """
 
@@ -79,7 +73,7 @@ def cover(
         if chance >= recipe.occlusion_probability:
             continue
         asked[person] = share
-        mask, occluders[person] = _cover_person(window, share, recipe, rng)
+        mask, occluders[person] = cover_box(window, share, recipe, rng)
         private[person] = mask
         x, y, w, h = window
         union[y : y + h, x : x + w] |= mask
@@ -114,128 +108,6 @@ def _shares(union: Mask, private: Mask | None, window: tuple[int, int, int, int]
         return 0.0, float(inside.mean())
     mine = private > 0
     return float(mine.mean()), float((inside & ~mine).mean())
-
-
-def _cover_person(
-    window: tuple[int, int, int, int], share: float, recipe: Recipe, rng: Rng
-) -> tuple[Mask, list[dict[str, Any]]]:
-    """Occluders within one box, one after the other until `share` of its pixels is covered; the last one is fitted."""
-    x, y, w, h = window
-    wanted = round(share * w * h)
-    mask = np.zeros((h, w), np.uint8)
-    made: list[dict[str, Any]] = []
-    count = int(rng.integers(1, recipe.occluders + 1)) if recipe.occluders > 1 else 1
-    for number in range(TRIES):
-        missing = wanted - cv2.countNonZero(mask)
-        if missing <= _slack(w, h):
-            return mask, made
-        # An even share for each of the occluders drawn; whatever is missing for the last and any after it.
-        part = missing if number >= count - 1 else max(1, round(missing / (count - number) * rng.uniform(0.6, 1.4)))
-        part = min(part, missing)
-        shape = recipe.occlusion_shape[int(rng.integers(len(recipe.occlusion_shape)))]
-        if shape == "rectangle" and number == 0:
-            made.append(_first_rectangle(mask, part, (x, y), rng))
-            continue
-        outline = _outline(shape, w, h, rng)
-        center = (rng.uniform(0.15, 0.85) * w, rng.uniform(0.15, 0.85) * h)
-        size = _fit(outline, center, mask, part)
-        _add(outline, center, size, mask)
-        made.append(_describe(shape, outline, center, size, (x, y)))
-    _finish(mask, wanted, made, (x, y), rng)
-    return mask, made
-
-
-def _first_rectangle(mask: Mask, pixels: int, corner: tuple[int, int], rng: Rng) -> dict[str, Any]:
-    """Put a rectangle of nearly `pixels` pixels anywhere inside an empty mask; nothing needs fitting."""
-    height, width = mask.shape
-    wide = math.sqrt(pixels * width / height * math.exp(rng.uniform(-0.7, 0.7)))
-    w = min(width, max(1, math.ceil(pixels / height), round(wide)))
-    h = min(height, max(1, pixels // w))
-    left, top = int(rng.integers(0, width - w + 1)), int(rng.integers(0, height - h + 1))
-    mask[top : top + h, left : left + w] = 255
-    # Pixel edges: the box of pixels 3..5 runs from 2.5 to 5.5.
-    return {"shape": "rectangle", "box": [corner[0] + left - 0.5, corner[1] + top - 0.5, float(w), float(h)]}
-
-
-def _slack(w: int, h: int) -> int:
-    """Pixels that may be missing: a two-hundredth of the box; none in a small one."""
-    return w * h // 200
-
-
-def _outline(shape: str, w: int, h: int, rng: Rng) -> NDArray[np.float64]:
-    """A shape of about unit size around (0, 0), in the box's proportions.  [n,2] float64"""
-    aspect = math.exp(rng.uniform(-0.7, 0.7))
-    stretch = np.array([w * math.sqrt(aspect), h / math.sqrt(aspect)]) / 2
-    if shape == "rectangle":
-        corners = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
-    elif shape == "ellipse":
-        angles = np.linspace(0, 2 * math.pi, 64, endpoint=False)
-        corners = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
-    else:
-        count = int(rng.integers(*POLYGON_CORNERS, endpoint=True))
-        angles = np.sort(rng.uniform(0, 2 * math.pi, count))
-        radii = rng.uniform(0.5, 1.0, count)
-        corners = np.stack([np.cos(angles), np.sin(angles)], axis=-1) * radii[:, None]
-    scaled: NDArray[np.float64] = corners * stretch
-    return scaled
-
-
-def _add(outline: NDArray[np.float64], center: tuple[float, float], size: float, mask: Mask) -> None:
-    points = np.rint((outline * size + center) * (1 << SUBPIXEL_BITS)).astype(np.int32)
-    cv2.fillPoly(mask, [points], 255, shift=SUBPIXEL_BITS)
-
-
-def _fit(outline: NDArray[np.float64], center: tuple[float, float], mask: Mask, pixels: int) -> float:
-    """A size at which the shape adds nearly `pixels` to the mask, and not more.
-
-    The first guess is exact for a shape that lies freely inside the box; what overlaps or sticks out needs a few steps.
-    """
-    before = cv2.countNonZero(mask)
-    area = max(polygon_area(outline), 1e-9)
-    size, best = math.sqrt(pixels / area), 0.0
-    low, high = 0.0, math.inf
-    for _ in range(STEPS):
-        trial = mask.copy()
-        _add(outline, center, size, trial)
-        added = cv2.countNonZero(trial) - before
-        if added <= pixels:
-            low = best = max(best, size)
-            if pixels - added <= NEAR * pixels:
-                break
-        else:
-            high = size
-        guess = size * math.sqrt(pixels / added) if added else size * 2
-        size = guess if low < guess < high else (low + min(high, 4 * low + 1)) / 2
-    return best
-
-
-def _finish(mask: Mask, wanted: int, made: list[dict[str, Any]], corner: tuple[int, int], rng: Rng) -> None:
-    """Add single pixels along the covered region's edge until exactly `wanted` are covered.
-
-    Shapes grow in steps of many pixels in small boxes; this makes up the rest so that any share can be met.
-    """
-    missing = wanted - cv2.countNonZero(mask)
-    added = 0
-    while missing > 0:
-        grown = cv2.dilate(mask, np.ones((3, 3), np.uint8)) if mask.any() else np.full_like(mask, 255)
-        edge = np.flatnonzero((grown > 0) & (mask == 0))
-        chosen = edge if len(edge) <= missing else rng.choice(edge, missing, replace=False)
-        mask.reshape(-1)[chosen] = 255
-        missing -= len(chosen)
-        added += len(chosen)
-    if added:
-        made.append({"shape": "rim", "pixels": added, "corner": list(corner)})
-
-
-def _describe(
-    shape: str, outline: NDArray[np.float64], center: tuple[float, float], size: float, corner: tuple[int, int]
-) -> dict[str, Any]:
-    """The occluder as it stands in the provenance row: output pixels, rounded to a hundredth."""
-    points = outline * size + center + np.array(corner)
-    if shape == "polygon":
-        return {"shape": shape, "points": np.round(points, 2).tolist()}
-    low, high = points.min(axis=0), points.max(axis=0)
-    return {"shape": shape, "box": np.round([*low, *(high - low)], 2).tolist()}
 
 
 def covered(xy: NDArray[np.float64], mask: Mask) -> NDArray[np.bool_]:
