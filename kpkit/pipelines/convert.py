@@ -102,37 +102,33 @@ def run(job: ConvertJob, progress: Progress | None = None) -> Report:
     dataset = _read(job, source, inputs, collector, tell)
     mapping = catalog.mapping(dataset.skeleton, _target_skeleton(job, source, target, dataset))
     check_skeleton(target, mapping.target)
-    before = dataset.skeleton
     # Boxes first: the joints that the new skeleton has no place for (a head, say) still belong to the person.
     mapped = remap(_complete(job, target, dataset, mapping, collector), mapping)
-    dataset = mapped.dataset
     report = Report(
         command="convert",
         inputs=[str(path) for path in inputs],
         output=str(output),
         dry_run=job.dry_run,
-        source={"format": source.name, "variant": source.sniff(inputs[0]) or "", "skeleton": before.name},
+        source={"format": source.name, "variant": source.sniff(inputs[0]) or "", "skeleton": dataset.skeleton.name},
         target={"format": target.name, "skeleton": mapping.target.name},
         via=list(mapping.via),
-        counts=dataset.counts(),
+        counts=mapped.dataset.counts(),
         joints=mapped.joints,
         losses=[
             *mapped.losses,
-            *target.losses(dataset, output if not in_folder else output / target.default_output),
+            *target.losses(mapped.dataset, output / target.default_output if in_folder else output),
         ],
     )
-    if report.losses and job.strict:
-        report.issues = collector.issues
-        if job.report is not None:
-            write_report(report, job.report)
-        raise _strict(report)
-    if not job.dry_run:
-        _write(job, target, dataset, output, in_folder, collector, tell)
+    refused = bool(report.losses) and job.strict
+    if not (refused or job.dry_run):
+        _write(job, target, mapped.dataset, output, in_folder, collector, tell)
         report.files = file_sizes(output)
     report.issues = collector.issues
     report.seconds = time.monotonic() - started
     if job.report is not None:
         write_report(report, job.report)
+    if refused:
+        raise _strict(report)
     return report
 
 
