@@ -99,7 +99,7 @@ def run(job: ConvertJob, progress: Progress | None = None) -> Report:
     collector = Collector()
     inputs = inputs_of(source, job.inputs, job.folder)
     _check_overlap(job, inputs, output)
-    dataset = _read(job, source, inputs, collector, tell)
+    dataset = _read(job, source, target, inputs, collector, tell)
     mapping = catalog.mapping(dataset.skeleton, _target_skeleton(job, source, target, dataset))
     check_skeleton(target, mapping.target)
     # Boxes first: the joints that the new skeleton has no place for (a head, say) still belong to the person.
@@ -189,7 +189,9 @@ def _output(job: ConvertJob, target: Format) -> tuple[Path, bool]:
     return job.output, in_folder
 
 
-def _read(job: ConvertJob, source: Format, inputs: list[Path], collector: Collector, tell: Progress) -> Dataset:
+def _read(
+    job: ConvertJob, source: Format, target: Format, inputs: list[Path], collector: Collector, tell: Progress
+) -> Dataset:
     sizes = ImageSizes(job.images, job.image_sizes)
     options = ReadOptions(
         skeleton=catalog.skeleton(job.skeleton) if job.skeleton else None,
@@ -206,7 +208,7 @@ def _read(job: ConvertJob, source: Format, inputs: list[Path], collector: Collec
     dataset = merge(datasets, [str(path) for path in inputs], collector)
     if job.sigmas is not None:
         dataset = dataset.replace(skeleton=read_sigmas(job.sigmas, dataset.skeleton))
-    unknown = bool((dataset.images.width < 0).any())
+    unknown = target.keeps.image_size and bool((dataset.images.width < 0).any())
     if unknown and job.images is None and dataset.image_root is not None:
         sizes = ImageSizes(Path(dataset.image_root), job.image_sizes)
     return with_sizes(dataset, sizes, collector)
