@@ -17,9 +17,8 @@ import yaml
 from kpkit.core import catalog
 from kpkit.core.skeleton import Skeleton
 from kpkit.errors import FormatError
-from kpkit.guard import read_bytes
+from kpkit.safe_yaml import read_yaml
 
-YAML_LIMIT = 1 << 20
 MAX_JOINTS = 10_000
 SPLIT_KEYS = ("train", "val", "test")
 
@@ -46,38 +45,9 @@ class DataYaml:
     kpkit: Mapping[str, Any] = field(default_factory=dict)
 
 
-class _NoAliases(yaml.SafeLoader):
-    """A few bytes of nested aliases can stand for gigabytes; no dataset description needs them."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.events.AliasEvent):
-            event = self.peek_event()  # type: ignore[no-untyped-call]  # missing in its stubs
-            raise yaml.constructor.ConstructorError(None, None, "aliases are not allowed", event.start_mark)
-        return super().compose_node(parent, index)
-
-
-def load(path: Path) -> Any:
-    """The content of a YAML file without aliases, of at most 1 MB; FormatError names line and column."""
-    data = read_bytes(path, limit=YAML_LIMIT + 1)
-    if len(data) > YAML_LIMIT:
-        raise FormatError("the YAML file is too large", code="KP-YOLO-YAML", place=str(path), expected="at most 1 MB")
-    try:
-        return yaml.load(data, Loader=_NoAliases)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = f"{path}: line {mark.line + 1}, column {mark.column + 1}" if mark else str(path)
-        raise FormatError(
-            f"not valid YAML: {error.problem or error.context}", code="KP-YOLO-YAML", place=place
-        ) from error
-    except (yaml.YAMLError, UnicodeError, RecursionError, ValueError) as error:
-        raise FormatError(
-            f"not valid YAML: {type(error).__name__}", code="KP-YOLO-YAML", place=str(path), expected="UTF-8 YAML"
-        ) from error
-
-
 def parse(path: Path) -> DataYaml:
     """Read one `data.yaml`; FormatError names the key that is wrong."""
-    content = load(path)
+    content = read_yaml(path, code="KP-YOLO-YAML")
     if not isinstance(content, dict):
         raise _wrong(path, "", "keys and values", content)
     k, dims = _shape(content.get("kpt_shape"), path)
