@@ -12,6 +12,14 @@ from kpkit.core.report import Collector
 from kpkit.core.skeleton import Skeleton, infer_flip_pairs
 from kpkit.errors import DefinitionError, RecordError, UsageError
 
+
+class _Extra(msgspec.Struct):
+    """The `kpkit` key of a category: what the names of its joints do not say by themselves."""
+
+    flip_pairs: list[tuple[str, str]] | None = None
+    sigmas: list[float] | None = None
+
+
 NO_JOINTS = Skeleton(name="none", keypoints=(), flip_pairs=(), edges=(), sigmas=None)
 
 
@@ -73,22 +81,41 @@ def _skeleton(entry: dict[str, Any], here: str, collector: Collector) -> Skeleto
         return None
     edges = _edges(entry.get("skeleton") or [], len(names), here, collector)
     known = catalog.match(names)
-    if known is not None:
-        return replace(known, edges=edges, description="")
     try:
-        found = Skeleton(
-            name=str(entry.get("name") or "custom"),
-            keypoints=tuple(names),
-            flip_pairs=infer_flip_pairs(names),
-            edges=edges,
-            sigmas=None,
-        )
+        if known is not None:
+            return _with_own(replace(known, edges=edges, description=""), entry, here)
+        name = str(entry.get("name") or "custom")
+        found = Skeleton(name=name, keypoints=tuple(names), flip_pairs=infer_flip_pairs(names), edges=edges)
+        found = _with_own(found, entry, here)
     except DefinitionError as error:
         error.at(here)
         raise
     for problem in found.lateral_issues():
         collector.issue("KP-SKELETON-LATERAL", problem, place=f"{here}.keypoints")
     return found
+
+
+def _with_own(skeleton: Skeleton, entry: dict[str, Any], here: str) -> Skeleton:
+    """The skeleton with what stands under the key `kpkit` of its category."""
+    if not isinstance(entry.get("kpkit"), dict):
+        return skeleton
+    try:
+        own = msgspec.convert(entry["kpkit"], _Extra)
+    except msgspec.ValidationError as error:
+        raise RecordError(str(error), code="KP-COCO-KPKIT", place=f"{here}.kpkit") from error
+    names = [str(name) for name in entry["keypoints"]]
+    unknown = [name for pair in own.flip_pairs or [] for name in pair if name not in names]
+    if unknown:
+        raise RecordError(
+            "a flip pair names a joint that is not there",
+            code="KP-COCO-KPKIT",
+            place=f"{here}.kpkit.flip_pairs",
+            expected="one of " + ", ".join(names),
+            got=unknown[0],
+        )
+    if own.flip_pairs is not None:
+        skeleton = replace(skeleton, flip_pairs=tuple((names.index(a), names.index(b)) for a, b in own.flip_pairs))
+    return skeleton if own.sigmas is None else skeleton.with_sigmas(own.sigmas, "the file's own")
 
 
 def _names(entry: dict[str, Any], here: str) -> list[str]:
@@ -165,6 +192,23 @@ def choose(found: Skeleton | None, asked: Skeleton | None, persons: int, place: 
     )
 
 
-def to_category(skeleton: Skeleton) -> dict[str, Any]:
-    """The two fields of a category that describe a skeleton; edges counted from 1."""
-    return {"keypoints": list(skeleton.keypoints), "skeleton": [[a + 1, b + 1] for a, b in skeleton.edges]}
+def describe(entry: dict[str, Any], now: Skeleton, before: Skeleton | None = None) -> None:
+    """Make a category say what its skeleton is; edges counted from 1.
+
+    before  the skeleton as the category says it now: what has not changed since stays as it is written
+    """
+    if before is None or not before.same_joints(now):
+        entry["keypoints"] = list(now.keypoints)
+        before = None
+    if before is None or set(before.edges) != set(now.edges):
+        entry["skeleton"] = [[a + 1, b + 1] for a, b in now.edges]
+    known = catalog.match(now.keypoints)
+    pairs = known.flip_pairs if known is not None else infer_flip_pairs(now.keypoints)
+    own: dict[str, Any] = {}
+    if {frozenset(pair) for pair in pairs} != {frozenset(pair) for pair in now.flip_pairs}:
+        own["flip_pairs"] = [[entry["keypoints"][a], entry["keypoints"][b]] for a, b in now.flip_pairs]
+    if now.sigmas is not None and (known is None or known.sigmas != now.sigmas):
+        own["sigmas"] = list(now.sigmas)
+    entry.pop("kpkit", None)
+    if own:
+        entry["kpkit"] = own

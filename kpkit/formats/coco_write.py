@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 
 from kpkit.core.dataset import Dataset
+from kpkit.core.skeleton import Skeleton
 from kpkit.formats.coco_encode import annotation_chunks, image_chunks
 from kpkit.formats.coco_read import read_meta
-from kpkit.formats.coco_skeleton import to_category
+from kpkit.formats.coco_skeleton import describe
 from kpkit.formats.jsonrows import RowSource
 
 
@@ -50,9 +51,9 @@ def top_level(dataset: Dataset, source: RowSource | None, version: str) -> dict[
     """Top-level fields as JSON, in order; `images` and `annotations` are place-holders."""
     if source is not None:
         top: dict[str, bytes | msgspec.Raw] = dict(msgspec.json.decode(source.top, type=dict[str, msgspec.Raw]))
-        if not _same_skeleton(source, dataset):
+        if source.skeleton != dataset.skeleton:
             categories = msgspec.json.decode(bytes(top.get("categories", b"[]")))
-            top["categories"] = msgspec.json.encode(_with_skeleton(categories, dataset))
+            top["categories"] = msgspec.json.encode(_with_skeleton(categories, dataset, source.skeleton))
     else:
         top = {
             "info": msgspec.json.encode({"description": "written by kpkit", "version": version}),
@@ -68,22 +69,18 @@ def top_level(dataset: Dataset, source: RowSource | None, version: str) -> dict[
     return top
 
 
-def _same_skeleton(source: RowSource, dataset: Dataset) -> bool:
-    before, now = source.skeleton, dataset.skeleton
-    return before.same_joints(now) and set(before.edges) == set(now.edges)
-
-
 def _categories(dataset: Dataset) -> list[dict[str, Any]]:
     ids = list(dict.fromkeys(dataset.category_id.tolist())) or [1]
-    described = to_category(dataset.skeleton) if len(dataset.skeleton) else {}
-    return [{"supercategory": "person", "id": value, "name": "person", **described} for value in ids]
+    entries: list[dict[str, Any]] = [{"supercategory": "person", "id": value, "name": "person"} for value in ids]
+    for entry in entries if len(dataset.skeleton) else []:
+        describe(entry, dataset.skeleton)
+    return entries
 
 
-def _with_skeleton(categories: list[dict[str, Any]], dataset: Dataset) -> list[dict[str, Any]]:
-    """The source's categories with the new joints in place of the old ones."""
-    described = to_category(dataset.skeleton)
+def _with_skeleton(categories: list[dict[str, Any]], dataset: Dataset, before: Skeleton) -> list[dict[str, Any]]:
+    """The source's categories with the new skeleton in place of the old one."""
     had = [entry for entry in categories if entry.get("keypoints")]
     used = set(dataset.category_id.tolist())
     for entry in had or [entry for entry in categories if entry.get("id") in used]:
-        entry.update(described)
+        describe(entry, dataset.skeleton, before if had else None)
     return categories or _categories(dataset)

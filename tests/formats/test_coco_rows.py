@@ -525,3 +525,58 @@ def test_a_category_of_another_dataset_is_written_without_a_source(tmp_path):
     after = written(dataset.replace(source=None), tmp_path)
     assert [entry["id"] for entry in after["categories"]] == [3]
     assert after["categories"][0]["keypoints"] == category()["keypoints"]
+
+
+class TestSkeletonsOfOnesOwn:
+    """COCO has no field for flip pairs and OKS sigmas; names say them for known skeletons only."""
+
+    @pytest.fixture
+    def own(self, tmp_path: Path) -> Dataset:
+        joints = [category(keypoints=["Nose Tip", "port", "starboard"], skeleton=[[1, 2], [0, 9]], color="red")]
+        path = save(tmp_path / "own.json", document([person(keypoints=points()[:9], num_keypoints=3)], None, joints))
+        dataset = kpkit.read(path)
+        skeleton = dataclasses.replace(dataset.skeleton, flip_pairs=((1, 2),), sigmas=(0.1, 0.2, 0.3))
+        return dataset.replace(skeleton=skeleton)
+
+    @pytest.mark.parametrize("anew", [False, True])
+    def test_pairs_and_sigmas_survive(self, own, tmp_path, anew):
+        written(own.replace(source=None) if anew else own, tmp_path)
+        again = kpkit.read(tmp_path / "out.json").skeleton
+        assert again == own.skeleton
+
+    def test_the_rest_of_the_category_stays_as_written(self, own, tmp_path):
+        (entry,) = written(own, tmp_path)["categories"]
+        (before,) = load(tmp_path / "own.json")["categories"]
+        kpkit_key = entry.pop("kpkit")
+        assert difference(before, entry) == ""
+        assert kpkit_key == {"flip_pairs": [["port", "starboard"]], "sigmas": [0.1, 0.2, 0.3]}
+
+    def test_reading_them_and_writing_changes_nothing(self, own, tmp_path):
+        after = written(own, tmp_path)
+        assert difference(after, written(kpkit.read(tmp_path / "out.json"), tmp_path)) == ""
+
+    def test_other_sigmas_for_a_known_skeleton_survive(self, rows, tmp_path):
+        dataset = kpkit.read(rows)
+        written(dataset.replace(skeleton=dataset.skeleton.with_sigmas([0.5] * 17, "mine")), tmp_path)
+        assert kpkit.read(tmp_path / "out.json").skeleton.sigmas == (0.5,) * 17
+
+    def test_known_skeletons_need_no_key_of_ours(self, rows, tmp_path):
+        dataset = kpkit.read(rows)
+        assert "kpkit" not in written(dataset.replace(source=None), tmp_path)["categories"][0]
+
+    @pytest.mark.parametrize(
+        "own",
+        [
+            {"flip_pairs": [["port", "nobody"]]},
+            {"flip_pairs": "port"},
+            {"flip_pairs": [["port"]]},
+            {"sigmas": [1, 2]},
+            {"sigmas": ["a"]},
+        ],
+    )
+    def test_what_contradicts_the_category_is_refused_with_its_place(self, tmp_path, own):
+        joints = [category(keypoints=["nose", "port", "starboard"], skeleton=[], kpkit=own)]
+        path = save(tmp_path / "own.json", document([], None, joints))
+        with pytest.raises(kpkit.KpkitError) as caught:
+            kpkit.read(path)
+        assert caught.value.place.startswith(f"{path}: categories[0]")
