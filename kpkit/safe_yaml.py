@@ -21,10 +21,11 @@ class _Plain(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         """As usual, but an alias or a tag is an error."""
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]  # missing in its stubs
+        mark: Any = event.start_mark
         if isinstance(event, yaml.AliasEvent):
-            raise yaml.MarkedYAMLError(problem="aliases are not allowed", problem_mark=event.start_mark)
+            raise yaml.MarkedYAMLError(problem="aliases are not allowed", problem_mark=mark)
         if getattr(event, "tag", None) is not None:
-            raise yaml.MarkedYAMLError(problem="tags are not allowed", problem_mark=event.start_mark)
+            raise yaml.MarkedYAMLError(problem="tags are not allowed", problem_mark=mark)
         return super().compose_node(parent, index)
 
 

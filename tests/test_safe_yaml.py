@@ -69,7 +69,7 @@ def test_bomb_of_aliases_is_refused_before_it_grows(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("opening", "name"), [("[", "a.yaml"), ("[", "a.json"), ("- ", "a.yaml"), ("{a: ", "a.yaml")])
 def test_huge_nest_is_refused(tmp_path: Path, opening: str, name: str) -> None:
     with pytest.raises(FormatError):
-        read_yaml(_file(tmp_path, opening * 20_000, name))
+        read_yaml(_file(tmp_path, opening * 5000, name))
 
 
 def test_large_file_is_refused_unread(tmp_path: Path) -> None:
