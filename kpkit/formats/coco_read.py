@@ -73,22 +73,38 @@ def assemble(
         image_index = image_index[kept]
     look_outside(columns["xy"], kept, image_index, images.table, reader)
     dataset = build(columns, image_index, images, skeleton, reader, kept)
-    source = RowSource(
+    source = _source(dataset, images, keep, top, rows(), image_rows, reader.ghosts)
+    return dataset.replace(source=source, meta=read_meta(top))
+
+
+def _source(
+    dataset: Dataset,
+    images: Images,
+    keep: NDArray[np.bool_],
+    top: bytes,
+    rows: Rows,
+    image_rows: Rows,
+    ghosts: list[int],
+) -> RowSource:
+    """What is kept of the file beside its dataset.
+
+    keep  [rows]  bool  the raw row is an instance of the dataset
+    """
+    return RowSource(
         top=top,
         variant="ground truth",
-        rows=rows(),
+        rows=rows,
         image_rows=image_rows,
-        row_of=kept,
+        row_of=np.flatnonzero(keep),
         image_row_of=images.row_of,
         columns=columns_as_read(dataset, keep),
         image_columns=_images_as_read(images),
-        image_of=_scatter(images.row_of[image_index], keep),
-        skeleton=skeleton,
-        ghosts=np.array(reader.ghosts, np.int64),
+        image_of=_scatter(images.row_of[dataset.image_index], keep),
+        skeleton=dataset.skeleton,
+        ghosts=np.array(ghosts, np.int64),
         extras={name: _scatter(column, keep, None) for name, column in dataset.extras.items()},
         image_extras=_image_extras(images),
     )
-    return dataset.replace(source=source, meta=read_meta(top))
 
 
 class _Kpkit(msgspec.Struct, gc=False):
