@@ -45,8 +45,8 @@ UPPER = (
     "thumb",
     "finger",
 )
-# What augment.parquet holds, whatever the labels' format can.
-IN_ROWS = frozenset({"augment.source_image", "augment.copy", "augment.occluded_by"})
+# What augment.parquet holds, whatever the labels' format can; of masks those of images.
+IN_ROWS = frozenset({"augment.source_image", "augment.copy", "augment.occluded_by", "augment.occlusion_mask"})
 
 Progress = Callable[[str, int, int], None]
 Results = list[tuple[SourceImage, Done]]
@@ -114,9 +114,8 @@ def _fill(work: Work, folder: Path, report: AugmentReport, collector: Collector,
     if shown:
         tell("drawing", 0, 1)
         sheet = draw_preview(work, done, shown, folder)
-    if not work.job.dry_run:
-        tell("writing", 0, 1)
-        _write(work, made, augmented, folder, collector)
+    tell("writing", 0, 1)
+    report.losses += _write(work, made, augmented, folder, collector)
     return sheet
 
 
@@ -188,19 +187,28 @@ def _kept(made: list[Made]) -> NDArray[np.bool_]:
     return np.array([row.instance_id != 0 for m in made for row in m.output.rows], bool)
 
 
-def _write(work: Work, made: list[Made], augmented: Dataset, folder: Path, collector: Collector) -> None:
+def _write(work: Work, made: list[Made], augmented: Dataset, folder: Path, collector: Collector) -> list[Loss]:
+    """Write labels and rows, and bring the pictures to the format's places; returns what the writer left out."""
     target, options = work.target, WriteOptions(final=work.output / work.place)
-    place_images(folder, augmented, target)
     labels = folder / work.place
-    if target.kind == "folder":
-        labels.mkdir(parents=True, exist_ok=True)
-        target.write(augmented, labels, options, collector)
-    else:
-        labels.parent.mkdir(parents=True, exist_ok=True)
-        target.write(augmented, labels, options, collector)
-        sync_file(labels)
+    (labels if target.kind == "folder" else labels.parent).mkdir(parents=True, exist_ok=True)
+    # A person that the format cannot hold (YOLO: one without a box) is left out and counted, not the end of it all.
+    noted = Collector("collect")
+    target.write(augmented, labels, options, noted)
+    losses = []
+    for issue in noted.issues:
+        if issue.severity == "error":
+            losses.append(Loss("instances", issue.count, issue.message, *issue.places[:1]))
+        else:
+            collector.issue(**vars(issue))
+    if work.job.dry_run:
+        return losses
+    place_images(folder, augmented, target)
     write_rows([row for m in made for row in m.output.rows if row.instance_id != 0], folder / ROWS)
+    if target.kind == "file":
+        sync_file(labels)
     sync_file(folder / ROWS)
+    return losses
 
 
 def _account(work: Work, report: AugmentReport, done: Results, augmented: Dataset) -> None:
@@ -219,7 +227,7 @@ def _losses(work: Work, done: Results, augmented: Dataset) -> Iterator[Loss]:
     if unboxed:
         yield Loss("instances", unboxed, "crowds, and persons without a box or a labelled joint, have no crop")
     for loss in work.target.losses(augmented, work.output / work.place):
-        if loss.what not in IN_ROWS:
+        if loss.what not in IN_ROWS or loss.what in augmented.extras.keys() - {"augment.occluded_by"}:
             yield loss
 
 

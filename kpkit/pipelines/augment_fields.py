@@ -23,7 +23,7 @@ PLACES = frozenset({"mpii.rows", "mpii.person_index", "mpii.annolist_index"})
 # Names of fields in other people's COCO files that hold pixels (COCO-WholeBody, PoseTrack, DensePose, ...).
 PIXELS = re.compile(
     r"(?:^|[_.])(?:bbox|box|boxes|kpts?|keypoints?|joints?|points?|polygons?|segmentation|contours?|cent(?:er|re)|"
-    r"landmarks?|coords?|xy|ignore_regions_[xy]|dp_(?:x|y|masks))$"
+    r"landmarks?|coords?|xy|ignore_regions|dp)(?:_|$)"
 )
 # Fields that name a side of the body, by the last part of their names; also inside "attributes".
 SIDES = frozenset({"side", "handedness", "laterality", "body_side", "facing"})

@@ -116,7 +116,9 @@ def test_mask_of_one_person_hides_nothing_of_another_and_is_carried_on(tmp_path)
 def test_an_augmented_dataset_can_be_augmented_again_and_its_masks_are_united(tmp_path):
     dataset(tmp_path, images=2, persons=1)
     once = augmented(tmp_path, COVER)
-    report = run(AugmentJob(input=once / LABELS, output=tmp_path / "twice", recipe=Recipe(flip=1.0, occlusion=(0.2, 0.2))))
+    report = run(
+        AugmentJob(input=once / LABELS, output=tmp_path / "twice", recipe=Recipe(flip=1.0, occlusion=(0.2, 0.2)))
+    )
     assert report.failures == []
     for before, after in zip(rows(once), rows(tmp_path / "twice"), strict=True):
         assert after["source_image"] == before["image"]

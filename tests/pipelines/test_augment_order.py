@@ -54,7 +54,11 @@ def test_output_is_the_same_for_shuffled_rows_of_a_format_without_ids(tmp_path):
     from kpkit.pipelines.convert import convert
 
     convert(
-        "coco", "yolo-pose", tmp_path / "in" / LABELS, output=tmp_path / "yolo", images=tmp_path / "in" / "images",
+        "coco",
+        "yolo-pose",
+        tmp_path / "in" / LABELS,
+        output=tmp_path / "yolo",
+        images=tmp_path / "in" / "images",
         copy_images=True,
     )
     straight = run_yolo(tmp_path, "out")
