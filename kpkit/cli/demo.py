@@ -36,7 +36,8 @@ def demo(
     """Make a small dataset and convert it.
 
     Draws pictures of articulated people whose joints are exactly known, writes their labels as MPII, converts those to
-    COCO, to 6-2 and to kpkit's own format, each into a folder of its own, and puts a contact sheet beside them.
+    COCO, to 6-2 and to kpkit's own format, each into a folder of its own, augments the COCO ones, and puts two sheets of
+    labelled pictures beside them.
 
     Examples:
 
@@ -81,6 +82,8 @@ def _summary(console: Console, report: DemoReport, made: list[tuple[str, Report]
     ]
     console.table(("  folder", "skeleton", "joints", "visible", "occluded", "labels come from"), rows, right=(2, 3, 4))
     console.line(f"  {report.sheet}", ("   what the labels look like", "dim"))
+    done = report.augmented
+    console.line(f"  {report.preview}", (f"   {done.output}/ before and after: turned, mirrored and covered", "dim"))
     console.line()
 
 

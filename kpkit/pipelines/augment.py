@@ -112,7 +112,7 @@ def _fill(work: Work, folder: Path, report: AugmentReport, collector: Collector,
     report.losses = [*field_losses(work.dataset, fields), *_losses(work, done, augmented)]
     sheet = None
     if shown:
-        tell("drawing", 0, 1)
+        tell("preview", 0, 1)
         sheet = draw_preview(work, done, shown, folder)
     tell("writing", 0, 1)
     report.losses += _write(work, made, augmented, folder, collector)

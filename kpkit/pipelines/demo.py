@@ -5,9 +5,11 @@
       coco/    annotations/person_keypoints_default.json, images/
       six2/    labels.six2.json, images/
       native/  demo.kpk/
-      contact_sheet.png
+      augmented/  annotations/person_keypoints_default.json, images/, masks/, augment.parquet
+      contact_sheet.png, augment_preview.png
 
-Everything after mpii/ comes from mpii/ by the conversions that `kpkit convert` does. The same job gives the same bytes.
+Everything after mpii/ comes from mpii/ by the conversions that `kpkit convert` does, and augmented/ from coco/ by
+`kpkit augment`. The same job gives the same bytes.
 """
 
 from __future__ import annotations
@@ -19,10 +21,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kpkit.augment.recipe import preset
 from kpkit.core.dataset import Dataset
 from kpkit.core.report import Report
 from kpkit.errors import OutputError, UsageError
 from kpkit.guard import publish
+from kpkit.pipelines.augment import AugmentJob, AugmentReport
+from kpkit.pipelines.augment import run as run_augment
 from kpkit.pipelines.convert import ConvertJob
 from kpkit.pipelines.convert import run as run_convert
 from kpkit.pipelines.demo_labels import annotate, labelled, save_picture
@@ -40,6 +45,8 @@ CONVERSIONS = (
     ("six2", "six2", "six2/labels.six2.json"),
     ("native", "native/demo.kpk", "native/demo.kpk"),
 )
+RECIPE, OCCLUSION = "six2", 0.3
+AUGMENTED, PREVIEW = "augmented", "augment_preview.png"
 SUGGESTIONS = (
     "kpkit info coco/annotations/person_keypoints_default.json",
     "kpkit convert mpii coco",
@@ -67,8 +74,10 @@ class DemoReport:
 
     folder, scenes, seed, size  as asked for        counts  of the exact labels, as `Dataset.counts`
     made       the Report of writing the MPII labels
-    converted  a Report for each conversion         commands  the same conversions as command lines, run in `folder`
-    sheet      path of the contact sheet            suggestions  more command lines, run in `folder`
+    converted  a Report for each conversion         augmented  the report of the augmentation
+    commands   all of these as command lines, run in `folder`
+    sheet, preview  paths of the contact sheet, and of the one of before and after
+    suggestions     more command lines, run in `folder`
     seconds    all in all
     """
 
@@ -79,9 +88,11 @@ class DemoReport:
     counts: dict[str, int]
     made: Report
     converted: list[Report]
+    augmented: AugmentReport
     commands: list[str] = field(default_factory=list)
     suggestions: list[str] = field(default_factory=list)
     sheet: str = ""
+    preview: str = ""
     seconds: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
@@ -89,6 +100,7 @@ class DemoReport:
         plain = asdict(self) | {
             "made": self.made.as_dict(),
             "converted": [report.as_dict() for report in self.converted],
+            "augmented": self.augmented.as_dict(),
         }
         return {"schema_version": SCHEMA_VERSION, **plain}
 
@@ -110,7 +122,9 @@ def run(job: DemoJob, progress: Progress | None = None) -> DemoReport:
         tell("converting", len(CONVERSIONS), len(CONVERSIONS))
         shown = {title: read(building / labels) for title, labels in SHOWN.items()}
         save_picture(draw_sheet(truth, shown, building / IMAGES), building / SHEET)
-    for report in (made, *converted):
+        augmented = _augment(building, tell)
+    reports: list[Report | AugmentReport] = [made, *converted, augmented]
+    for report in reports:
         _rename(report, str(building), str(job.folder))
     return DemoReport(
         folder=str(job.folder),
@@ -120,9 +134,11 @@ def run(job: DemoJob, progress: Progress | None = None) -> DemoReport:
         counts=truth.counts(),
         made=made,
         converted=converted,
-        commands=[_command(name, output) for name, output, _ in CONVERSIONS],
+        augmented=augmented,
+        commands=[*(_command(name, output) for name, output, _ in CONVERSIONS), _augment_command()],
         suggestions=list(SUGGESTIONS),
         sheet=str(job.folder / SHEET),
+        preview=str(job.folder / PREVIEW),
         seconds=time.monotonic() - started,
     )
 
@@ -176,9 +192,29 @@ def _command(target: str, output: str) -> str:
     return f"kpkit convert mpii {target} --images {IMAGES} --copy-images -o {output}"
 
 
-def _rename(report: Report, building: str, folder: str) -> None:
+def _augment(folder: Path, tell: Progress) -> AugmentReport:
+    return run_augment(
+        AugmentJob(
+            folder=folder / "coco",
+            output=folder / AUGMENTED,
+            recipe=preset(RECIPE).with_changes(occlusion=OCCLUSION),
+            preview=folder / PREVIEW,
+        ),
+        tell,
+    )
+
+
+def _augment_command() -> str:
+    return f"kpkit augment coco --recipe {RECIPE} --occlusion {OCCLUSION} --preview {PREVIEW} -o {AUGMENTED}"
+
+
+def _rename(report: Report | AugmentReport, building: str, folder: str) -> None:
     """The folder was built under another name than it has now."""
-    report.inputs = [path.replace(building, folder) for path in report.inputs]
+    if isinstance(report, Report):
+        report.inputs = [path.replace(building, folder) for path in report.inputs]
+    else:
+        for name in ("input", "preview", "rows"):
+            setattr(report, name, getattr(report, name).replace(building, folder))
     report.output = report.output.replace(building, folder)
     for issue in report.issues:
         issue.places = [place.replace(building, folder) for place in issue.places]

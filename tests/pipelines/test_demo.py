@@ -42,7 +42,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 def test_each_format_stands_in_a_folder_of_its_own_with_the_sheet_beside(folder):
-    expected = {"mpii", "contact_sheet.png", *(name for name, _, _ in demo.CONVERSIONS)}
+    expected = {"mpii", demo.SHEET, demo.PREVIEW, demo.AUGMENTED, *(name for name, _, _ in demo.CONVERSIONS)}
     assert {path.name for path in folder.iterdir()} == expected
     for labels in (demo.MPII_FILE, *(labels for _, _, labels in demo.CONVERSIONS)):
         assert (folder / labels).exists(), labels
@@ -57,6 +57,15 @@ def test_every_format_reads_back_with_all_persons_and_existing_images(folder, ma
         found = [one for one in (folder / name).rglob(str(path).rsplit("/", 1)[-1]) if one.is_file()]
         assert found, path
         assert cv2.imread(str(found[0])).shape == (*SIZE, 3)
+
+
+def test_augmented_pictures_have_every_person_covered_and_a_sheet(folder, made):
+    labels = kpkit.read(folder / demo.AUGMENTED / "annotations" / "person_keypoints_default.json")
+    assert len(labels) == made.counts["instances"]
+    assert made.augmented.covered > 0
+    assert cv2.imread(str(folder / demo.PREVIEW)).shape[1] > 1000
+    assert str(folder / demo.PREVIEW) == made.preview == made.augmented.preview
+    assert Path(made.augmented.rows).is_file()
 
 
 def test_labels_are_the_scenes_own_joints_to_a_sixteenth_of_a_pixel(folder):
