@@ -40,7 +40,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     """Parse one TOML file; a syntax error names the file and line."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # syntax, not UTF-8, or a number of thousands of digits
         raise DefinitionError(f"not valid TOML: {error}", place=str(path)) from error
     except OSError as error:
         raise DefinitionError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ OWN_SPLITS = "kpkit_split"  # a field of RELEASE that only kpkit writes: names o
 def image_root(path: Path, images: Sequence[str]) -> str | None:
     """The folder `images` beside the labels or beside their folder, if one of the first images is there."""
     for folder in (path.parent / "images", path.parent.parent / "images"):
-        if any((folder / one).is_file() for one in images[:PROBED]):
+        # Not Path.is_file, which raises for a name that no file system takes.
+        if any(os.path.isfile(folder / one) for one in images[:PROBED]):
             return str(folder)
     return None
 

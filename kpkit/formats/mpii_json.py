@@ -191,7 +191,8 @@ def _issue(where: NDArray[np.bool_], message: str, code: str, path: Path, collec
 def _shifted(raw: NDArray[np.float64]) -> NDArray[np.float64]:
     """Raw minus 1, without the noise that 982.7591 - 1 = 981.7591000000001 brings."""
     plain = raw - 1
-    clean = np.round(plain, 6)
+    with np.errstate(over="ignore"):  # beyond 1e302 rounding overflows, and the value is taken as it is
+        clean = np.round(plain, 6)
     return np.where(np.abs(clean - plain) < 1e-9, clean, plain)
 
 

@@ -79,10 +79,11 @@ def inexact(dataset: Dataset, decimals: int, *, rounded: bool) -> int:
     if dataset.skeleton.size != JOINTS:
         return 0
     stored = one_based(dataset, np.arange(len(dataset), dtype=np.int64))
-    changed = np.round(stored, decimals) != stored if rounded else stored - 1 != dataset.xy
     index = dataset.extras.get("mpii.annolist_index")
     own = np.array([index is not None and index[row] is not None for row in range(len(dataset))], bool)
-    finer = (np.round(dataset.xy, decimals) != dataset.xy) & np.isfinite(dataset.xy)
+    with np.errstate(over="ignore"):  # what overflows in rounding differs, which is all that is asked
+        changed = np.round(stored, decimals) != stored if rounded else stored - 1 != dataset.xy
+        finer = (np.round(dataset.xy, decimals) != dataset.xy) & np.isfinite(dataset.xy)
     return int(np.count_nonzero(finer & (changed | ~own[:, None, None])))
 
 

@@ -144,6 +144,9 @@ def restore(
     for name in document.get("image_columns", ()):
         if name in IMAGE_KINDS:
             image_columns[name] = _old(of_images, name, getattr(images, name), IMAGE_KINDS[name], of_images.place)
+    needed = {"id", *(IMAGE_COLUMNS if has_rows else ())}
+    if missing := sorted(needed - image_columns.keys()):
+        raise KeyError(f"image_columns without {', '.join(missing)}")
     others = document.get("other_image_ids", [])
     if others:
         image_columns = {name: _longer(name, column, others) for name, column in image_columns.items()}

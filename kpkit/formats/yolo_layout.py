@@ -227,7 +227,7 @@ def read_sizes(root: Path) -> dict[str, Noted] | None:
         try:
             image, width, height, label, *split = row
             size = int(width or -1), int(height or -1)
-            if len(row) != len(rows[0]):
+            if len(row) != len(rows[0]) or max(size) >= 1 << 31:
                 raise ValueError
             found[label] = Noted(contained(image, place=place), size, split[0] if split else None)
         except ValueError as error:

@@ -34,6 +34,8 @@ NAMES = "yolo.names"
 DIMS = "yolo.kpt_dims"
 DEFAULT_NAMES = {0: "person"}
 MAX_CLASSES = 10_000
+# Times the side of an image a coordinate must still be a number.
+HUGE = 1e290
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def _checked(rows: Rows, labels: Sequence[str], dims: int, collector: Collector)
     classes = values[:, 0]
     with np.errstate(invalid="ignore"):
         tests = [
-            (~_finite(rows), "KP-YOLO-NUMBER", "a number is not finite", "finite numbers"),
+            (~_finite(rows), "KP-YOLO-NUMBER", "a number is not finite or absurdly large", "finite numbers"),
             (~np.isin(classes, np.arange(MAX_CLASSES)), "KP-YOLO-CLASS", "not a class number", "0, 1, ..."),
             ((values[:, 3:5] < 0).any(axis=1), "KP-YOLO-BOX", "the box has a negative size", "w and h of at least 0"),
         ]
@@ -106,7 +108,7 @@ def _line(rows: Rows, row: int, labels: Sequence[str]) -> str:
 
 def _finite(rows: Rows) -> NDArray[np.bool_]:
     beyond = np.arange(rows.values.shape[1]) >= rows.columns[:, None]
-    finite: NDArray[np.bool_] = np.all(np.isfinite(rows.values) | beyond, axis=1)
+    finite: NDArray[np.bool_] = np.all((np.abs(rows.values) < HUGE) | beyond, axis=1)
     return finite
 
 
