@@ -126,20 +126,21 @@ def covered(xy: NDArray[np.float64], mask: Mask) -> NDArray[np.bool_]:
 
 
 def paint(
-    image: NDArray[np.uint8], mask: Mask, recipe: Recipe, rng: Rng, patch: NDArray[np.uint8] | None = None
+    image: NDArray[np.uint8], mask: Mask, recipe: Recipe, rng: Rng | None, patch: NDArray[np.uint8] | None = None
 ) -> NDArray[np.uint8]:
     """The image with the masked pixels filled as the recipe says.
 
-    image  [H,W,3]  uint8    mask  [H,W]  uint8    patch  another image, for fill "patch"
+    image  [H,W,3]  uint8    mask  [H,W]  uint8
+    rng    for the fills "noise" and "patch", None for the others    patch  another image, for fill "patch"
 
     returns a new [H,W,3] uint8; the image itself where nothing is masked
     """
     if not mask.any():
         return image
     painted = image.copy()
-    if recipe.occlusion_fill == "noise":
+    if recipe.occlusion_fill == "noise" and rng is not None:
         fill = rng.integers(0, 256, image.shape, np.uint8)
-    elif recipe.occlusion_fill == "patch" and patch is not None:
+    elif recipe.occlusion_fill == "patch" and patch is not None and rng is not None:
         fill = np.ascontiguousarray(_patch(patch, mask.shape, rng))
     elif recipe.occlusion_fill == "constant":
         fill = np.full_like(image, recipe.occlusion_value)

@@ -71,7 +71,7 @@ class Recipe:
     occlusion_shape: tuple[str, ...] = ("rectangle",)
     occlusion_fill: str = "mean"
     occlusion_value: int = 0
-    occluders: int = 3
+    occluders: int = 1
     albumentations: str = ""
 
     def __post_init__(self) -> None:

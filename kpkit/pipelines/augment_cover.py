@@ -66,7 +66,9 @@ def cover_picture(
     if recipe.occlusion is not None:
         boxes = np.where(crowd[:, None], np.nan, labels.bbox_xywh)
         occlusion = cover(boxes, (image.shape[1], image.shape[0]), recipe, stream)
-        image = paint(image, occlusion.mask, recipe, fill(), patch() if recipe.occlusion_fill == "patch" else None)
+        # Streams and patches cost time; most fills need neither.
+        rng = fill() if recipe.occlusion_fill in {"noise", "patch"} else None
+        image = paint(image, occlusion.mask, recipe, rng, patch() if recipe.occlusion_fill == "patch" else None)
         union = occlusion.mask if before is None else before | occlusion.mask
     by: list[dict[str, str]] = [{} for _ in range(len(labels.xy))]
     if union is None and not any(mask is not None for mask in veil.own):

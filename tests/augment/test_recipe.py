@@ -159,7 +159,7 @@ CHANGED: dict[str, Any] = {
     "occlusion_shape": ("ellipse",),
     "occlusion_fill": "noise",
     "occlusion_value": 5,
-    "occluders": 1,
+    "occluders": 2,
 }
 
 
