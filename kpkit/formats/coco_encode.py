@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpkit.core.dataset import AREA_SOURCES, BBOX_SOURCES, Dataset
+from kpkit.formats.coco_numbers import number_list, texts_of_rows
 from kpkit.formats.jsonrows import RowSource, iterate
 from kpkit.formats.rowdiff import differs, extras_differ
 
@@ -41,12 +42,6 @@ IMAGE_KPKIT_KEYS = frozenset({"split", "extras"})
 
 class _Keypoints(msgspec.Struct, gc=False):
     keypoints: list[float] | None = None
-
-
-def number_list(values: list[float]) -> bytes:
-    """A JSON array of numbers, integral ones as integers."""
-    # The encoder ends integral floats in ".0"; no other number holds ".0," or ends in ".0".
-    return _encode(values).replace(b".0,", b",").replace(b".0]", b"]")
 
 
 def number(value: float) -> Any:
@@ -156,7 +151,7 @@ def _keypoints(
             _restore_scores(block, source, source.row_of[rows])
         elif len(source.ghosts):
             _restore_ghosts(block, source, source.row_of[rows])
-    return [number_list(values) for values in block.reshape(len(rows), 3 * k).tolist()], counts
+    return texts_of_rows(block.reshape(len(rows), 3 * k)), counts
 
 
 def _restore_ghosts(block: NDArray[np.float64], source: RowSource, raw_rows: NDArray[np.int64]) -> None:

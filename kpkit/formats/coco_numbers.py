@@ -1,4 +1,4 @@
-"""Lists of numbers, written as JSON in many rows, as one array.
+"""Lists of numbers, written as JSON in many rows, as one array, and the other way.
 
 Most keypoints of real files are small integers, and the rest are rows of zeros: both are recognised as text, which
 takes a fraction of the time that making a Python object of each number does.
@@ -20,7 +20,9 @@ NOTHING = frozenset({b"", b"null", b"[]"})
 _COMMA, _ZERO = ord(","), ord("0")
 _DIGITS = 5
 _WHITESPACE = b" \t\r\n"
+_EXACT = 2.0**53
 
+_encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[list[float]]).decode
 
 
@@ -48,6 +50,29 @@ def rows_of_numbers(texts: Sequence[bytes], width: int) -> Floats | None:
         return None
     found[kept] = numbers.reshape(-1, width)
     return found
+
+
+def texts_of_rows(values: Floats) -> list[bytes]:
+    """`number_list` of every row of [n, width], many rows at a time."""
+    texts = [b"[" + b",".join([b"0"] * values.shape[1]) + b"]"] * len(values)
+    minus_zero = (values == 0) & np.signbit(values)
+    integral = ((np.rint(values) == values) & (np.abs(values) < _EXACT) & ~minus_zero).all(axis=1)
+    numbers = np.flatnonzero(integral & values.any(axis=1))
+    rest = np.flatnonzero(~integral)
+    for rows, text in (
+        (numbers, _encode(values[numbers].astype(np.int64).tolist())),
+        (rest, number_list(values[rest].tolist())),
+    ):
+        pieces = text[2:-2].split(b"],[") if len(rows) else []
+        for row, piece in zip(rows.tolist(), pieces, strict=True):
+            texts[row] = b"[" + piece + b"]"
+    return texts
+
+
+def number_list(values: list[Any]) -> bytes:
+    """A JSON array of numbers, or of arrays of them, integral ones as integers."""
+    # The encoder ends integral floats in ".0"; no other number holds ".0," or ends in ".0".
+    return _encode(values).replace(b".0,", b",").replace(b".0]", b"]")
 
 
 def flat_numbers(lists: Sequence[Any], width: int) -> Floats | None:
