@@ -55,10 +55,11 @@ def test_every_page_is_listed_in_the_overview():
     assert {*PAGES, TOP / "docs" / "cli.md"} - {overview} <= listed
 
 
-def test_the_picture_in_the_readme_is_the_demos_contact_sheet(demo_folder):
-    shown = TOP / "docs" / "images" / "contact_sheet.jpg"
-    assert shown.stat().st_size < 600_000
-    ours, theirs = cv2.imread(str(shown)), cv2.imread(str(demo_folder / demo.SHEET))
+@pytest.mark.parametrize("sheet", [demo.SHEET, demo.PREVIEW])
+def test_the_pictures_in_the_pages_are_the_demos_sheets(demo_folder, sheet):
+    shown = (TOP / "docs" / "images" / sheet).with_suffix(".jpg")
+    assert shown.stat().st_size < 400_000
+    ours, theirs = cv2.imread(str(shown)), cv2.imread(str(demo_folder / sheet))
     assert ours.shape == theirs.shape
     assert np.abs(ours.astype(float) - theirs).mean() < 3
 

@@ -36,8 +36,8 @@ def demo(
     """Make a small dataset and convert it.
 
     Draws pictures of articulated people whose joints are exactly known, writes their labels as MPII, converts those to
-    COCO, to 6-2 and to kpkit's own format, each into a folder of its own, augments the COCO ones, and puts two sheets of
-    labelled pictures beside them.
+    COCO, to 6-2 and to kpkit's own format, each into a folder of its own, augments the COCO ones, and puts two sheets
+    of labelled pictures beside them.
 
     Examples:
 
