@@ -28,6 +28,8 @@ SPLIT_COLUMN = "split"
 
 _NOT_LABELS = re.compile(r"(readme|requirements|licen[cs]e|autosplit_|classes|_darknet|notes|obj)\b.*", re.IGNORECASE)
 _LISTS = re.compile(r"(train(val)?|val(id)?|test)(-?dev)?\d*\.txt", re.IGNORECASE)
+# Where commands write when they are not told where.
+OUTPUTS = "kpkit-out"
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,10 @@ def _backgrounds(
 
 
 def walk(root: Path) -> Iterator[tuple[str, list[str]]]:
-    """(folder relative to the root, sorted file names), without hidden folders; links to folders are followed once."""
+    """(folder relative to the root, sorted file names), without hidden folders and kpkit's own outputs.
+
+    Links to folders are followed once.
+    """
     seen: set[tuple[int, int]] = set()
     for folder, folders, names in os.walk(root, followlinks=True):
         status = os.stat(folder)
@@ -173,7 +178,7 @@ def walk(root: Path) -> Iterator[tuple[str, list[str]]]:
             folders.clear()
             continue
         seen.add((status.st_dev, status.st_ino))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != OUTPUTS)
         relative = Path(folder).relative_to(root).as_posix()
         yield "" if relative == "." else relative, sorted(names)
 

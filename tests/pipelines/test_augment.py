@@ -256,6 +256,15 @@ def read_folder(folder):
     return read(path)
 
 
+def test_second_run_in_a_yolo_folder_does_not_read_the_output_of_the_first(tmp_path):
+    dataset(tmp_path / "coco", images=2, persons=1)
+    images = tmp_path / "coco" / "images"
+    convert("coco", "yolo-pose", tmp_path / "coco" / LABELS, output=tmp_path / "in", images=images, copy_images=True)
+    for force in (False, True):
+        report = run(AugmentJob(folder=tmp_path / "in", recipe=Recipe(flip=1.0), force=force))
+        assert report.counts["images"] == 2
+
+
 def test_variant_of_the_input_is_kept(tmp_path):
     dataset(tmp_path / "coco", images=1, persons=1)
     source, images = tmp_path / "coco" / LABELS, tmp_path / "coco" / "images"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -12,6 +13,7 @@ from kpkit import resources
 from kpkit.augment import recipe as recipes
 from kpkit.augment.recipe import Recipe, preset, preset_names
 
+TOP = Path(__file__).resolve().parents[2]
 SCHEMA: dict[str, Any] = resources.json_schema("recipe")
 FOLDER = resources.schemas_dir() / "recipes"
 
@@ -30,6 +32,12 @@ def test_shipped_recipes_fit_the_schema_and_can_be_loaded(name):
     jsonschema.validate(document, SCHEMA, jsonschema.Draft202012Validator)
     assert preset(name).name == document["name"] == name
     assert document["description"]
+
+
+def test_the_example_fits_the_schema_and_can_be_loaded():
+    path = TOP / "examples" / "recipe.toml"
+    jsonschema.validate(resources.read_toml(path), SCHEMA, jsonschema.Draft202012Validator)
+    assert recipes.load(str(path)).name == "street"
 
 
 def test_every_field_of_a_recipe_is_in_the_schema_and_no_other():
