@@ -126,7 +126,11 @@ def covered(xy: NDArray[np.float64], mask: Mask) -> NDArray[np.bool_]:
 
 
 def paint(
-    image: NDArray[np.uint8], mask: Mask, recipe: Recipe, rng: Rng | None, patch: NDArray[np.uint8] | None = None
+    image: NDArray[np.uint8],
+    mask: Mask,
+    recipe: Recipe,
+    rng: Rng | None,
+    patch: NDArray[np.uint8] | None = None,
 ) -> NDArray[np.uint8]:
     """The image with the masked pixels filled as the recipe says.
 
@@ -135,21 +139,23 @@ def paint(
 
     returns a new [H,W,3] uint8; the image itself where nothing is masked
     """
-    if not mask.any():
+    left, top, width, height = cv2.boundingRect(mask)
+    if width == 0:
         return image
-    painted = image.copy()
     if recipe.occlusion_fill == "noise" and rng is not None:
-        fill = rng.integers(0, 256, image.shape, np.uint8)
+        fill = rng.integers(0, 256, (height, width, image.shape[2]), np.uint8)
     elif recipe.occlusion_fill == "patch" and patch is not None and rng is not None:
-        fill = np.ascontiguousarray(_patch(patch, mask.shape, rng))
-    elif recipe.occlusion_fill == "constant":
-        fill = np.full_like(image, recipe.occlusion_value)
+        fill = np.ascontiguousarray(_patch(patch, (height, width), rng))
     else:
-        mean = [round(value) for value in cv2.mean(image)[: image.shape[2]]]
-        fill = np.empty_like(image)
+        color = [recipe.occlusion_value] * image.shape[2]
+        if recipe.occlusion_fill != "constant":
+            color = [round(value) for value in cv2.mean(image)[: image.shape[2]]]
+        fill = np.empty((height, width, image.shape[2]), np.uint8)
         # Much faster than broadcasting three values over the array.
-        cv2.rectangle(fill, (0, 0), (image.shape[1], image.shape[0]), mean, cv2.FILLED)
-    cv2.copyTo(fill, mask, painted)
+        cv2.rectangle(fill, (0, 0), (width, height), color, cv2.FILLED)
+    painted = image.copy()
+    window = (slice(top, top + height), slice(left, left + width))
+    cv2.copyTo(fill, np.ascontiguousarray(mask[window]), painted[window])
     return painted
 
 
