@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from kpkit.core.dataset import AREA_BBOX, BBOX_ANNOTATED, Dataset, known_rows
+from kpkit.core.dataset import AREA_ANNOTATED, AREA_BBOX, BBOX_ANNOTATED, Dataset, known_rows
 from kpkit.core.report import Loss
 from kpkit.formats.base import Keeps
 
@@ -62,12 +62,17 @@ def _flag_losses(dataset: Dataset, keeps: Keeps) -> Iterator[Loss]:
         count = int(np.count_nonzero(dataset.visibility == flag))
         if count:
             yield Loss(f"visibility {flag}", count, f"the format cannot say '{names[flag]}'")
-    if keeps.decimals is not None and not keeps.relative and len(dataset.skeleton):
-        with np.errstate(over="ignore"):  # what overflows in rounding differs, which is all that is asked
-            rounded = np.round(dataset.xy, keeps.decimals)
-        count = int(np.count_nonzero((rounded != dataset.xy) & np.isfinite(dataset.xy)))
+    if keeps.decimals is not None and not keeps.relative:
+        boxes = [box for box, kept in ((dataset.bbox_xywh, keeps.bbox), (dataset.head_box, keeps.head_box)) if kept]
+        count = sum(_rounded(values, keeps.decimals) for values in (dataset.xy, *boxes))
         if count:
             yield Loss("coordinates", count, f"the format has {keeps.decimals} decimals; values are rounded")
+
+
+def _rounded(values: NDArray[np.float64], decimals: int) -> int:
+    """How many numbers have more decimals."""
+    with np.errstate(over="ignore"):  # what overflows in rounding differs, which is all that is asked
+        return int(np.count_nonzero((np.round(values, decimals) != values) & np.isfinite(values)))
 
 
 def _row_losses(dataset: Dataset, keeps: Keeps) -> Iterator[Loss]:
@@ -85,6 +90,9 @@ def _row_losses(dataset: Dataset, keeps: Keeps) -> Iterator[Loss]:
         made = np.isfinite(dataset.bbox_xywh).all(axis=1) & (dataset.bbox_source != BBOX_ANNOTATED)
         if keeps.bbox and made.any():
             yield Loss("bbox_source", int(made.sum()), "the format cannot say that a box was made, not annotated")
+        made = np.isfinite(dataset.area) & (dataset.area_source != AREA_ANNOTATED)
+        if keeps.area and made.any():
+            yield Loss("area_source", int(made.sum()), "the format cannot say that an area was made, not annotated")
 
 
 def _extra_losses(dataset: Dataset, keeps: Keeps, format_name: str) -> Iterator[Loss]:

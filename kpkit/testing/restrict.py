@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from kpkit.core.dataset import BBOX_ANNOTATED, Dataset
+from kpkit.core.dataset import AREA_ANNOTATED, AREA_BBOX, BBOX_ANNOTATED, Dataset
 from kpkit.formats.base import Keeps
 
 EVERYTHING = Keeps(
@@ -92,7 +92,8 @@ def lost(dataset: Dataset, keeps: Keeps) -> set[str]:
     known: dict[str, Any] = {
         "truncated": dataset.truncated,
         "bbox": np.isfinite(dataset.bbox_xywh),
-        "area": np.isfinite(dataset.area),
+        # An area made from its box is no label: the box says it again.
+        "area": np.isfinite(dataset.area) & (dataset.area_source != AREA_BBOX),
         "head_box": np.isfinite(dataset.head_box),
         "track_id": [one is not None for one in dataset.track_id],
         "score": np.isfinite(dataset.score),
@@ -105,12 +106,13 @@ def lost(dataset: Dataset, keeps: Keeps) -> set[str]:
     }
     gone |= {name for name, values in known.items() if not getattr(keeps, name) and np.any(values)}
     if keeps.decimals is not None and not keeps.relative:
-        with_joint = np.isfinite(dataset.xy)
-        if (np.round(dataset.xy, keeps.decimals) != dataset.xy)[with_joint].any():
+        kept = [dataset.xy] + [dataset.bbox_xywh] * keeps.bbox + [dataset.head_box] * keeps.head_box
+        known_numbers = np.concatenate([values[np.isfinite(values)] for values in kept])
+        if (np.round(known_numbers, keeps.decimals) != known_numbers).any():
             gone.add("coordinates")
     if keeps.bbox and not keeps.bbox_source and (dataset.bbox_source > BBOX_ANNOTATED).any():
         gone.add("bbox_source")
-    if keeps.area and not keeps.bbox_source and (dataset.area_source > BBOX_ANNOTATED).any():
+    if keeps.area and not keeps.bbox_source and (dataset.area_source > AREA_ANNOTATED).any():
         gone.add("area_source")
     without = np.bincount(dataset.image_index, minlength=len(images)) == 0
     if not keeps.empty_images and without.any():
@@ -174,7 +176,8 @@ def _joints(
 def _round(values: NDArray[np.float64], keeps: Keeps, rounded: bool) -> NDArray[np.float64]:
     if keeps.decimals is None or keeps.relative or not rounded:
         return values
-    return np.round(values, keeps.decimals)
+    # Plus 0.0: rounding makes -0.0 of small negative numbers, and the sign of zero says nothing.
+    return np.round(values, keeps.decimals) + 0.0
 
 
 def _own(named: Mapping[str, Any], keeps: Keeps) -> dict[str, Any]:

@@ -164,7 +164,11 @@ def structure(rng: random.Random, data: bytes) -> bytes:
         rng.shuffle(parent)
     else:
         parent[key] = values(rng)
-    return json.dumps(document, ensure_ascii=rng.random() < 0.8, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    try:
+        written = json.dumps(document, ensure_ascii=rng.random() < 0.8, separators=(",", ":"))
+    except RecursionError:  # several changes made it too deep for Python
+        return number(rng, data)
+    return written.encode("utf-8", "surrogatepass")
 
 
 def _walked_to(rng: random.Random, document: Any) -> Any:
