@@ -107,7 +107,10 @@ RotationProbability = Annotated[
 Scale = Annotated[
     str | None,
     typer.Option(
-        "--scale", metavar="LOW:HIGH", help="Size by which people grow, e.g. 0.8:1.2.", rich_help_panel=GEOMETRY
+        "--scale",
+        metavar="LOW:HIGH",
+        help="Factor by which people grow (of crops: the region), e.g. 0.8:1.2.",
+        rich_help_panel=GEOMETRY,
     ),
 ]
 Shift = Annotated[

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import fields
 from pathlib import Path
 
@@ -203,3 +207,21 @@ def test_settings_reach_the_command(kpkit, tmp_path):
     Path("kpkit.toml").write_text('[augment]\nocclusion = "0.25"\nseed = 9\n')
     ran = kpkit("augment", LABELS, "--dry-run", "--json")
     assert ran.json["recipe"]["occlusion"] == [0.25, 0.25]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_signal_ends_the_work_and_leaves_nothing(tmp_path, environment, number, code, workers):
+    dataset(tmp_path, images=100, persons=1)
+    command = [sys.executable, "-m", "kpkit", "augment", LABELS, "--rotation", "-30:30", "--copies", "300"]
+    started = subprocess.Popen([*command, "--workers", workers], cwd=tmp_path, env=environment)
+    try:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob("kpkit-out/.kpkit-tmp-*/images/*")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        started.send_signal(number)
+        assert started.wait(60) == code
+    finally:
+        started.kill()
+        started.wait()
+    assert not (tmp_path / "kpkit-out").exists()
