@@ -6,6 +6,7 @@ failed; 130 interrupted; 143 terminated. A closed pipe is no error.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -71,6 +72,7 @@ def _kpkit(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
+    is_whole_process = arguments is None
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     console = Console(json="--json" in arguments, debug="--debug" in arguments)
     _prepare_streams()
@@ -90,6 +92,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, before)
     if code == INTERRUPTED:
         console.complain("interrupted")
+    if is_whole_process:
+        # Everything ends with the process: cycles need not be looked for on the way out.
+        gc.freeze()
     return code
 
 

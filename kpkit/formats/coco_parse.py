@@ -69,7 +69,7 @@ def parse(path: Path) -> Parsed:
 
 def check_text(buffer: bytes, path: Path) -> None:
     """Raise FormatError where the file is empty or not UTF-8."""
-    if not buffer.strip():
+    if not buffer or buffer.isspace():
         raise FormatError("the file is empty", code="KP-JSON-EMPTY", place=str(path), expected="JSON", got="0 bytes")
     if buffer.isascii():
         return

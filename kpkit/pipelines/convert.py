@@ -21,6 +21,7 @@ from kpkit.formats.base import Format, ReadOptions, WriteOptions
 from kpkit.formats.jsonrows import RowSource
 from kpkit.formats.segmentation import segmentation_areas
 from kpkit.guard import check_free, publish
+from kpkit.pipelines.bulk import uncollected
 from kpkit.pipelines.find import get_format, inputs_of
 from kpkit.pipelines.images import ImageSizes, image_folder, place_images, with_sizes
 from kpkit.pipelines.io import check_skeleton, file_sizes, read_with, write_into
@@ -84,6 +85,7 @@ def convert(source: str, target: str, *inputs: str | Path, output: str | Path | 
     )
 
 
+@uncollected()
 def run(job: ConvertJob, progress: Progress | None = None) -> Report:
     """Carry out one conversion: read, merge, remap, fill in boxes, write; returns the account of it.
 

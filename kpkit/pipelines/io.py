@@ -13,6 +13,7 @@ from kpkit.core.skeleton import Skeleton
 from kpkit.errors import FormatError, UsageError
 from kpkit.formats.base import Format, ReadOptions, WriteOptions
 from kpkit.guard import publish, sync_file
+from kpkit.pipelines.bulk import uncollected
 from kpkit.pipelines.find import detect, get_format, hint_other_format
 from kpkit.pipelines.images import ImageSizes
 
@@ -57,19 +58,12 @@ def read(
 
 def read_with(source: Format, path: Path, options: ReadOptions, collector: Collector) -> Dataset:
     """Read with a known format; a file of another format is called by its name in the error's help."""
-    import gc
-
-    # Bulk decoding makes millions of objects that die young or live to the end: the cyclic collector only walks them.
-    was_on = gc.isenabled()
-    gc.disable()
     try:
-        return source.read(path, options, collector)
+        with uncollected():
+            return source.read(path, options, collector)
     except FormatError as error:
         hint_other_format(error, source, path)
         raise
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def write(
@@ -92,7 +86,7 @@ def write(
     collector = Collector()
     options = WriteOptions(final=final, layout=Path(layout) if layout else None)
     check_skeleton(target, dataset.skeleton)
-    with publish(final, force=force, directory=target.kind == "folder") as temporary:
+    with publish(final, force=force, directory=target.kind == "folder") as temporary, uncollected():
         target.write(dataset, temporary, options, collector)
     return Report(
         command="write",
