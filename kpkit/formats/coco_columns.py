@@ -6,7 +6,7 @@ keep the decoded numbers in the processor's cache and the memory low.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -88,8 +88,14 @@ class ColumnReader:
         self.n = 0
         self._decode = msgspec.json.Decoder(Row).decode
         self._decode_quickly = msgspec.json.Decoder(_QuickRow).decode
-        self.xy = np.empty((capacity, self.k, 2))
-        self.visibility = np.empty((capacity, self.k), np.uint8)
+        self._columns: dict[str, NDArray[Any]] = {
+            "xy": np.empty((capacity, self.k, 2)),
+            "visibility": np.empty((capacity, self.k), np.uint8),
+            "bbox": np.empty((capacity, 4)),
+            "area": np.empty(capacity),
+            "score": np.empty(capacity),
+            "is_crowd": np.empty(capacity, bool),
+        }
         self.kpkit: dict[int, Extra] = {}
         self.ghosts: list[int] = []
         self.unreadable: set[int] = set()
@@ -120,30 +126,24 @@ class ColumnReader:
 
     def finish(self) -> dict[str, NDArray[Any]]:
         """All columns: id, image_id, category_id, bbox [n,4], area, is_crowd, score, track_id, xy, visibility."""
-        columns: dict[str, NDArray[Any]] = {"xy": self.xy[: self.n], "visibility": self.visibility[: self.n]}
-        empty: dict[str, Callable[[], Column]] = {
-            "bbox": lambda: np.zeros((0, 4)),
-            "area": lambda: np.zeros(0),
-            "score": lambda: np.zeros(0),
-            "is_crowd": lambda: np.zeros(0, bool),
-            "track_id": lambda: np.zeros(0, object),
-        }
-        for name in ("id", "image_id", "category_id", *empty):
-            parts = self._parts.get(name) or [empty.get(name, lambda: np.zeros(0, np.int64))()]
-            columns[name] = np.concatenate(parts)
+        columns = {name: column[: self.n] for name, column in self._columns.items()}
+        for name, kind in (("id", np.int64), ("image_id", np.int64), ("category_id", np.int64), ("track_id", object)):
+            columns[name] = np.concatenate(self._parts.pop(name, [np.zeros(0, kind)]))
         if self.results:
             columns["id"] = np.arange(1, self.n + 1)
         return columns
 
     def _put(self, name: str, values: Column) -> None:
-        self._parts.setdefault(name, []).append(values)
+        if name in self._columns:
+            self._columns[name][self.n : self.n + len(values)] = values
+        else:  # ids may turn out to be text
+            self._parts.setdefault(name, []).append(values)
 
     def _put_points(self, keypoints: NDArray[np.float64], stated: NDArray[np.int64], bare: NDArray[np.bool_]) -> None:
         """Flags and coordinates of a block into the columns; NaN where unlabelled.
 
         stated  [n]  num_keypoints, -1 not given    bare  [n]  bool  the row has no keypoints
         """
-        end = self.n + len(keypoints)
         points = keypoints[..., :2]
         if self.results:
             flags = np.full(keypoints.shape[:2], 2, np.uint8)
@@ -153,8 +153,8 @@ class ColumnReader:
             flags = check_flags(keypoints[..., 2], self)
             self.ghosts += look_at_points(points, flags, stated, self)
             np.copyto(points, np.nan, where=(flags == 0)[..., None])
-        self.xy[self.n : end] = points
-        self.visibility[self.n : end] = flags
+        self._put("xy", points)
+        self._put("visibility", flags)
 
     def _quick_rows(self, raws: Sequence[Any]) -> _Block | None:
         """A block decoded in bulk, or None where something is wrong with a row."""
@@ -186,12 +186,12 @@ class ColumnReader:
             return Row(image_id=-1, id=-1, category_id=-1)
 
     def _grow(self, rows: int) -> None:
-        if rows <= len(self.xy):
+        capacity = len(self._columns["xy"])
+        if rows <= capacity:
             return
-        size = max(rows, 2 * len(self.xy))
-        xy, visibility = np.empty((size, self.k, 2)), np.empty((size, self.k), np.uint8)
-        xy[: self.n], visibility[: self.n] = self.xy[: self.n], self.visibility[: self.n]
-        self.xy, self.visibility = xy, visibility
+        for name, column in self._columns.items():
+            self._columns[name] = np.empty((max(rows, 2 * capacity), *column.shape[1:]), column.dtype)
+            self._columns[name][: self.n] = column[: self.n]
 
     def _keypoints(self, rows: list[Row]) -> NDArray[np.float64]:
         block = np.zeros((len(rows), 3 * self.k))
