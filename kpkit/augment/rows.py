@@ -6,7 +6,7 @@ The rows are written beside the labels as `augment.parquet`; the columns are doc
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -60,8 +60,8 @@ class Row:
     lost: int = 0
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        return asdict(self)
+        """Plain data; nested values are the row's own, not copies."""
+        return dict(vars(self))
 
 
 def back(points: NDArray[np.float64], row: Row | Mapping[str, Any]) -> NDArray[np.float64]:
