@@ -43,7 +43,9 @@ def _header(console: Console, report: AugmentReport) -> None:
     flags = ", ".join(f"{report.counts[flag]:,} {flag}" for flag in FLAGS if flag in report.counts)
     console.line(("Joints: ", "bold"), flags)
     moved = [f"{report.covered:,} covered", f"{report.left_frame:,} left the frame"]
-    console.line(("        ", ""), ", ".join(moved))
+    if report.lost:
+        moved.append(f"{report.lost:,} lost by the pipeline")
+    console.line("        ", ", ".join(moved))
     console.line()
 
 
@@ -54,7 +56,8 @@ def _facts(report: AugmentReport) -> list[tuple[str, str]]:
         ("format", report.format),
         ("recipe", f"{report.recipe['name']} ({report.recipe_hash[:12]})"),
         ("would write" if report.dry_run else "output", f"{report.output}{total}"),
-        ("rows", f"{report.output}/augment.parquet"),
+        ("rows", report.rows),
+        ("preview", report.preview),
         ("time", _profile(report)),
     ]
 
@@ -66,7 +69,9 @@ def _profile(report: AugmentReport) -> str:
         return ""
     steps = {step: seconds for step, seconds in report.profile.items() if step != "total"}
     steps["other"] = max(0.0, total - sum(steps.values()))
-    return ", ".join(f"{step} {seconds / total:.0%}" for step, seconds in steps.items())
+    shares = ", ".join(f"{step} {seconds / total:.0%}" for step, seconds in steps.items())
+    rate = report.counts["images"] / report.seconds if report.seconds else 0.0
+    return f"{shares} of {plural(report.workers, 'worker')}; {rate:.0f} pictures/s"
 
 
 def _failures(console: Console, report: AugmentReport) -> None:
