@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from kpkit.testing.restrict import Unmarked, restrict
 from kpkit.testing.samples import sample
 from kpkit.testing.strategies import Fields, datasets, overfull
 
+_MEMORY = "/dev/shm"
 _UNMARKED: tuple[Unmarked, ...] = ("plain", "left out")
 
 
@@ -147,8 +149,9 @@ def _shown(draw: st.DrawFn, values: st.SearchStrategy[Dataset]) -> _Shown:
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """An empty folder for one example."""
-    with tempfile.TemporaryDirectory(prefix="kpkit-contract-") as folder:
+    """An empty folder for one example; in memory where the system can, for many small files come and go."""
+    in_memory = _MEMORY if os.access(_MEMORY, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="kpkit-testing-", dir=in_memory) as folder:
         yield Path(folder)
 
 

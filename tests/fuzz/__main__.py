@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 import time
 import warnings
 from pathlib import Path
 
+from kpkit.testing.case import scratch
 from tests.fuzz.engine import Outcome, run
 from tests.fuzz.readers import READERS
 
@@ -34,9 +34,9 @@ def main() -> int:
         if given.reader and not reader.name.startswith(tuple(given.reader)):
             continue
         started = time.monotonic()
-        with tempfile.TemporaryDirectory(prefix="kpkit-fuzz-") as folder:
+        with scratch() as folder:
             inputs = max(1, round(given.inputs * reader.rate))
-            outcome = run(reader, inputs, Path(folder), given.seed, conversions=20)
+            outcome = run(reader, inputs, folder, given.seed, conversions=20)
         failed += len(outcome.crashes)
         show(reader.name, outcome, time.monotonic() - started)
         if given.keep and outcome.crashes:

@@ -11,6 +11,7 @@ import pytest
 from kpkit.core.report import Collector
 from kpkit.errors import KpkitError
 from kpkit.testing import differences
+from kpkit.testing.case import scratch
 from tests.fuzz.engine import damaged, replay, run
 from tests.fuzz.readers import READERS, Reader
 
@@ -28,8 +29,9 @@ def slug(reader: Reader) -> str:
 BY_SLUG = {slug(one): one for one in READERS}
 
 
-def assert_understood(reader: Reader, inputs: int, folder: Path, seed: int) -> None:
-    outcome = run(reader, max(1, round(inputs * reader.rate)), folder, seed, conversions=20)
+def assert_understood(reader: Reader, inputs: int, seed: int) -> None:
+    with scratch() as folder:
+        outcome = run(reader, max(1, round(inputs * reader.rate)), folder, seed, conversions=20)
     assert not outcome.crashes, (
         f"{len(outcome.crashes)} of {outcome.inputs} inputs, the first:\n" + outcome.crashes[0].trace
     )
@@ -37,14 +39,14 @@ def assert_understood(reader: Reader, inputs: int, folder: Path, seed: int) -> N
 
 
 @pytest.mark.parametrize("reader", READERS, ids=slug)
-def test_damaged_input_is_read_or_refused(reader, tmp_path):
-    assert_understood(reader, INPUTS, tmp_path, seed=0)
+def test_damaged_input_is_read_or_refused(reader):
+    assert_understood(reader, INPUTS, seed=0)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("reader", READERS, ids=slug)
-def test_much_damaged_input_is_read_or_refused(reader, tmp_path):
-    assert_understood(reader, INPUTS_SLOW, tmp_path, seed=1)
+def test_much_damaged_input_is_read_or_refused(reader):
+    assert_understood(reader, INPUTS_SLOW, seed=1)
 
 
 @pytest.mark.parametrize("file", REGRESSIONS, ids=lambda file: file.stem)
