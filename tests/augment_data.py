@@ -22,11 +22,7 @@ def keypoints(seed: int, *, box: tuple[float, float, float, float] = (20, 10, 50
     """Seventeen joints inside a box (x, y, w, h), all of them visible."""
     rng = np.random.default_rng(seed)
     x, y, w, h = box
-    return [
-        value
-        for _ in range(17)
-        for value in (round(x + w * rng.uniform(), 2), round(y + h * rng.uniform(), 2), 2)
-    ]
+    return [value for _ in range(17) for value in (round(x + w * rng.uniform(), 2), round(y + h * rng.uniform(), 2), 2)]
 
 
 def somebody(id: Any, image_id: Any, seed: int, **fields: Any) -> dict[str, Any]:
