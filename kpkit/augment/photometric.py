@@ -1,49 +1,48 @@
-"""A user's own Albumentations pipeline, loaded safely and run so that no label is lost.
+"""A user's own Albumentations pipeline, run so that no label is lost and every point is where its pixel went.
 
 Albumentations 2.0.8 is the last release under the MIT licence; kpkit names that one and no other. What it does with
-points is never trusted to its defaults: none are removed, distortions move them one by one, and whether left and right
-were exchanged is read off a lattice of extra points, whatever the pipeline did.
+points is never trusted to its defaults: none are removed, and whether left and right were exchanged is read off a
+lattice of extra points, whatever the pipeline did. Its distortions and its resizing move points by another rule than
+pixels (by up to several pixels); there, points are found on a picture of coordinates that goes through the pipeline.
 """
 
 from __future__ import annotations
 
-import os
+import random
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from kpkit.errors import FormatError, MissingExtraError, UsageError, did_you_mean
-from kpkit.safe_yaml import read_yaml
+from kpkit.augment import geometry as geo
+from kpkit.augment.coordinates import coordinate_map, locate
+from kpkit.augment.pipeline_file import albumentations, is_dropout, read_transforms
+from kpkit.errors import RecordError, UsageError
 
 LATTICE = 4
-NESTS = frozenset(
-    {"Compose", "OneOf", "OneOrOther", "SomeOf", "RandomOrder", "Sequential", "SelectiveChannelTransform"}
-)
-NO_MEANING = {
-    "RandomGridShuffle": "it cuts the picture into pieces, and a person's joints with it",
-    "Mosaic": "it mixes other pictures in, whose labels it does not know here",
-    "OverlayElements": "it needs data that a pipeline file cannot hold",
-    "TextImage": "it reads a font from any path that the file names",
-    "HistogramMatching": "it reads pictures from any path that the file names",
-    "FDA": "it reads pictures from any path that the file names",
-    "PixelDistributionAdaptation": "it reads pictures from any path that the file names",
-    "TemplateTransform": "it needs data that a pipeline file cannot hold",
-    "MixUp": "it mixes other pictures in, whose labels it does not know here",
-    "Lambda": "it runs code that a pipeline file cannot hold",
-}
-MAX_TRANSFORMS = 1000
-# Largest distance (pixels) between the lattice and its affine fit at which the fit describes the pipeline.
+# Largest distance (pixels) between the points and an affine fit at which the fit describes the pipeline.
 AFFINE_WITHIN = 0.05
+# Below this the fit is the truth, and what is left of the distance is the rounding of float32.
+EXACT_WITHIN = 0.004
+# Transforms that move points as they move pixels.
+EXACT = frozenset(
+    {"Affine", "CenterCrop", "Crop", "D4", "HorizontalFlip", "NoOp", "Pad", "PadIfNeeded", "Perspective"}
+    | {"RandomCrop", "RandomCropFromBorders", "RandomRotate90", "Rotate", "SafeRotate", "ShiftScaleRotate"}
+    | {"SquareSymmetry", "TimeReverse", "Transpose", "VerticalFlip", "PixelDropout"}
+    | {"CoarseDropout", "Erasing", "FrequencyMasking", "GridDropout", "TimeMasking", "XYMasking"}
+)
 
 
 @dataclass(frozen=True)
 class Result:
     """What a pipeline made of one image.
 
-    image     [h,w,C]   uint8
+    image     [h,w,3]   uint8
     xy        [...,2]   float64  moved points, NaN where they were NaN or became impossible
     matrix    [2,3]     float64  affine that fits the movement best, source -> output pixels
     affine    the matrix describes the movement to a twentieth of a pixel
@@ -62,185 +61,156 @@ class Result:
 
 
 class Pipeline:
-    """A pipeline ready to run; made by `load_pipeline`."""
+    """A pipeline ready to run; made by `load_pipeline`.
 
-    def __init__(self, transforms: list[Any]) -> None:
-        album = _albumentations()
-        points = album.KeypointParams(format="xy", remove_invisible=False)
-        self._compose = album.Compose(transforms, keypoint_params=points)
+    make  makes the transform; called with whether its dropouts shall mark the mask
+    """
+
+    def __init__(self, make: Callable[[bool], Any]) -> None:
+        library, transform = albumentations(), make(True)
+        singles = _singles(transform)
+        self._exact = all(isinstance(one, library.ImageOnlyTransform) or type(one).__name__ in EXACT for one in singles)
+        points = library.KeypointParams(format="xy", remove_invisible=False) if self._exact else None
+        self._compose = library.Compose(
+            # The last one, since a pipeline that moves nothing is warned of when it is handed points.
+            [transform, library.NoOp(p=1.0)],
+            keypoint_params=points,
+            additional_targets={} if self._exact else {"coordinates": "mask"},
+            mask_interpolation=cv2.INTER_NEAREST if self._exact else cv2.INTER_LINEAR,
+        )
+        # Dropouts cover the picture of coordinates like any mask; then it goes through a pipeline of its own.
+        self._tracker: Any = None
+        if not self._exact and any(map(is_dropout, singles)):
+            self._tracker = library.Compose([make(False)], mask_interpolation=cv2.INTER_LINEAR)
 
     def apply(
         self, image: NDArray[np.uint8], xy: NDArray[np.float64], seed: int, mask: NDArray[np.uint8] | None = None
     ) -> Result:
         """Run on one image; equal seeds give equal results, whatever ran before.
 
-        image  [H,W,3]  uint8        xy    [...,2]  float64  pixels, NaN where unlabelled
+        image  [H,W,3]  uint8 BGR    xy    [...,2]  float64  pixels, NaN where unlabelled
         seed   0 .. 2**32 - 1        mask  [H,W]    uint8    what is occluded already, 255
+
+        Raises UsageError where the result is no 8-bit colour picture or has other points, RecordError where the
+        pipeline fails on this picture.
         """
         height, width = image.shape[:2]
-        lattice = _lattice(width, height)
         flat = xy.reshape(-1, 2)
         known: NDArray[np.bool_] = np.all(np.isfinite(flat), axis=-1)
-        points = np.concatenate([lattice, np.where(known[:, None], flat, 0.0)])
-        before = np.zeros((height, width), np.uint8) if mask is None else (mask > 0).astype(np.uint8) * 255
-        self._compose.set_random_seed(seed)
-        out = self._compose(image=image, mask=before, keypoints=points)
+        before = np.concatenate([_lattice(width, height), flat[known]])
+        # Albumentations' colours are RGB.
+        rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        covered = np.zeros((height, width), np.uint8) if mask is None else (mask > 0).astype(np.uint8) * np.uint8(255)
+        along = {"keypoints": before} if self._exact else {"coordinates": coordinate_map(width, height)}
+        out = _run(self._compose, seed, image=rgb, mask=covered, **along)
+        shown = _picture(out["image"])
+        moved, sure = self._moved(out, before, rgb, seed)
+        matrix, off = _fit(before, moved, sure)
+        if off <= EXACT_WITHIN:
+            moved = geo.apply_points(matrix, before)
+        result = np.full(flat.shape, np.nan)
+        result[known] = moved[LATTICE**2 :]
+        return Result(
+            cv2.cvtColor(shown, cv2.COLOR_RGB2BGR).astype(np.uint8, copy=False),
+            result.reshape(xy.shape),
+            matrix,
+            off <= AFFINE_WITHIN,
+            geo.is_mirror(matrix),
+            (np.asarray(out["mask"]) > 127).astype(np.uint8) * np.uint8(255),
+            int((known & ~np.isfinite(result).all(axis=-1)).sum()),
+        )
+
+    def _moved(
+        self, out: dict[str, Any], before: NDArray[np.float64], rgb: NDArray[Any], seed: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Where lattice and points went, and which of them went exactly there."""
+        if not self._exact:
+            coordinates = out["coordinates"]
+            if self._tracker is not None:
+                # The same dice, on the same picture: some transforms draw as they go.
+                height, width = rgb.shape[:2]
+                coordinates = _run(self._tracker, seed, image=rgb, mask=coordinate_map(width, height))["mask"]
+            return locate(np.asarray(coordinates, np.float32), before)
         moved = np.asarray(out["keypoints"], np.float64).reshape(-1, 2)
-        if len(moved) != len(points):
+        if len(moved) != len(before):
             raise UsageError(
                 "the pipeline changed the number of points",
                 code="KP-PIPELINE-POINTS",
-                expected=str(len(points)),
+                expected=str(len(before)),
                 got=str(len(moved)),
                 help="leave out the transform that removes points",
             )
-        moved[~np.all(np.isfinite(moved), axis=-1)] = np.nan
-        matrix, off = _fit(lattice, moved[: len(lattice)])
-        points_out = np.where(known[:, None], moved[len(lattice) :], np.nan)
-        lost = int((known & ~np.all(np.isfinite(points_out), axis=-1)).sum())
-        determinant = matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0]
-        covered = (np.asarray(out["mask"]) > 0).astype(np.uint8) * 255
-        return Result(
-            np.ascontiguousarray(out["image"]),
-            points_out.reshape(xy.shape),
-            matrix,
-            off <= AFFINE_WITHIN,
-            bool(determinant < 0),
-            covered,
-            lost,
-        )
+        finite: NDArray[np.bool_] = np.all(np.isfinite(moved), axis=-1)
+        return np.where(finite[:, None], moved, np.nan), finite
+
+
+def _run(compose: Any, seed: int, **given: Any) -> dict[str, Any]:
+    # One stream for all transforms. Its set_random_seed gives each the same numbers: coins would all fall alike.
+    compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
+    try:
+        out: dict[str, Any] = compose(**given)
+    except Exception as error:
+        # Whatever a foreign library raises: this picture is one failed item.
+        raise RecordError(
+            "the pipeline failed on this picture",
+            code="KP-PIPELINE-RUN",
+            got=f"{type(error).__name__}: {' '.join(str(error).split())[:200]}",
+            help="correct the pipeline's file, or leave the picture out",
+        ) from error
+    return out
 
 
 def load_pipeline(path: Path) -> Pipeline:
-    """A pipeline from the file that `albumentations.save` writes (JSON or YAML), as plain data.
+    """A pipeline from the file that `albumentations.save` writes (JSON or YAML).
 
     Raises MissingExtraError without Albumentations, FormatError where the file is no such pipeline, UsageError for a
     transform that is unknown or refused. Nothing but Albumentations' own transforms is ever made.
     """
-    _albumentations()
-    document = read_yaml(path)
-    if not isinstance(document, dict) or not isinstance(document.get("transform"), dict):
-        raise FormatError(
-            "not a saved pipeline",
-            code="KP-PIPELINE",
-            place=str(path),
-            expected="a document with 'transform', as albumentations.save writes it",
-        )
-    try:
-        counter = [0]
-        made = _build(document["transform"], f"{path}: transform", counter)
-    except RecursionError as error:
-        raise FormatError("the pipeline is nested too deeply", code="KP-PIPELINE", place=str(path)) from error
-    return Pipeline([made])
+    return Pipeline(partial(read_transforms, path))
 
 
-def _build(spec: Any, place: str, counter: list[int]) -> Any:
-    counter[0] += 1
-    if counter[0] > MAX_TRANSFORMS:
-        raise FormatError("too many transforms", code="KP-PIPELINE", place=place, expected=f"at most {MAX_TRANSFORMS}")
-    if not isinstance(spec, dict) or not isinstance(spec.get("__class_fullname__"), str):
-        raise FormatError(
-            "not a transform", code="KP-PIPELINE", place=place, expected="an object with '__class_fullname__'"
-        )
-    name = _name(spec["__class_fullname__"], place)
-    arguments = {key: value for key, value in spec.items() if key != "__class_fullname__"}
-    if name in NESTS:
-        inner = arguments.get("transforms")
-        if not isinstance(inner, list):
-            raise FormatError(f"{name} has no list of transforms", code="KP-PIPELINE", place=place)
-        arguments["transforms"] = [_build(one, f"{place}.transforms[{i}]", counter) for i, one in enumerate(inner)]
-        # Points, boxes and masks are kpkit's business, once for the whole pipeline.
-        for key in ("bbox_params", "keypoint_params", "additional_targets", "is_check_shapes", "seed"):
-            arguments.pop(key, None)
-        if name == "Compose":
-            name = "Sequential"
-    kind = _registry()[name]
-    return _make(kind, _for_points(kind, arguments), name, place)
+def _singles(transform: Any) -> list[Any]:
+    """The transforms themselves, out of their nests."""
+    if isinstance(transform, albumentations().BaseCompose):
+        return [single for inner in transform.transforms for single in _singles(inner)]
+    return [transform]
 
 
-def _make(kind: Any, arguments: dict[str, Any], name: str, place: str) -> Any:
-    try:
-        return kind(**arguments)
-    except (TypeError, ValueError) as error:
-        raise FormatError(
-            f"{name} does not take these arguments",
-            code="KP-PIPELINE",
-            place=place,
-            got=str(error).splitlines()[0][:160],
-        ) from error
-
-
-def _for_points(kind: Any, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Arguments with which no point is lost and holes are told apart from the edges of the picture."""
-    import inspect
-
-    from albumentations.augmentations.dropout.transforms import BaseDropout
-
-    accepted = inspect.signature(kind.__init__).parameters
-    if "keypoint_remapping_method" in accepted:
-        arguments["keypoint_remapping_method"] = "direct"
-    if "fill_mask" in accepted:
-        # 1 marks what a dropout covers; the empty corners of a rotation are no occlusion.
-        arguments["fill_mask"] = 1 if issubclass(kind, BaseDropout) else 0
-    return arguments
-
-
-def _name(full: str, place: str) -> str:
-    """The transform's bare name, if it is one of Albumentations' and not refused."""
-    name = full.rsplit(".", 1)[-1]
-    module = full[: -len(name)].rstrip(".")
-    known = _registry()
-    if (module and module.split(".")[0] != "albumentations") or (name not in known and name not in NO_MEANING):
-        raise UsageError(
-            f"'{full}' is no transform of Albumentations",
-            code="KP-PIPELINE-UNKNOWN",
-            place=place,
-            expected="one of Albumentations' own transforms",
-            help=did_you_mean(name, known),
-        )
-    if name in NO_MEANING:
-        raise UsageError(
-            f"{name} is refused: {NO_MEANING[name]}",
-            code="KP-PIPELINE-REFUSED",
-            place=place,
-            help="leave it out of the pipeline",
-        )
-    return name
-
-
-def _registry() -> dict[str, Any]:
-    _albumentations()
-    from albumentations.core.serialization import SERIALIZABLE_REGISTRY
-
-    return {name: kind for name, kind in SERIALIZABLE_REGISTRY.items() if not name.startswith("Base")}
-
-
-def _albumentations() -> Any:
-    # Without this the library asks the network for its newest version when it is imported.
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
-    try:
-        import albumentations
-    except ImportError as error:
-        raise MissingExtraError(
-            "pipelines of one's own need Albumentations",
-            code="KP-EXTRA-ALBUMENTATIONS",
-            expected="albumentations 2.0.8",
-            help="pip install 'kpkit[albumentations]'",
-        ) from error
-    return albumentations
+def _picture(image: Any) -> NDArray[np.uint8]:
+    if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3:
+        return np.ascontiguousarray(image)
+    raise UsageError(
+        "the pipeline does not end in a picture",
+        code="KP-PIPELINE-IMAGE",
+        expected="8 bits a channel, three channels",
+        got=f"{image.dtype} {list(image.shape)}" if isinstance(image, np.ndarray) else type(image).__name__,
+        help="leave out the transform that changes the kind of numbers or the channels",
+    )
 
 
 def _lattice(width: int, height: int) -> NDArray[np.float64]:
-    """4 x 4 points spread over the picture.  [16,2] float64"""
+    """4 x 4 points spread over the picture, on whole pixels, which float32 holds exactly.  [16,2] float64"""
     shares = (np.arange(LATTICE) + 0.5) / LATTICE
-    x, y = np.meshgrid(shares * (width - 1), shares * (height - 1))
+    # A lattice needs some room, also in a picture of one column.
+    x, y = np.meshgrid(np.floor(shares * max(width, 2 * LATTICE)), np.floor(shares * max(height, 2 * LATTICE)))
     return np.stack([x.ravel(), y.ravel()], axis=-1)
 
 
-def _fit(before: NDArray[np.float64], after: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-    """The affine matrix that maps the lattice best (least squares), and the largest distance from it, in pixels."""
-    good = np.isfinite(after).all(axis=-1)
-    design = np.concatenate([before[good], np.ones((int(good.sum()), 1))], axis=1)
-    solution = np.linalg.lstsq(design, after[good], rcond=None)[0]
-    off = float(np.abs(design @ solution - after[good]).max()) if good.any() else float("inf")
-    return np.ascontiguousarray(solution.T), off
+def _fit(
+    before: NDArray[np.float64], after: NDArray[np.float64], sure: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], float]:
+    """The affine matrix that maps the lattice best (least squares), and the largest distance of any point from it.
+
+    before, after  [16 + P,2]  float64  pixels, the lattice first    sure  [16 + P]  bool  points that count
+    """
+    lattice = sure[: LATTICE**2]
+    if np.linalg.matrix_rank(np.diff(before[: LATTICE**2][lattice], axis=0, prepend=0.0)) < 2:
+        lattice, sure = np.all(np.isfinite(after[: LATTICE**2]), axis=-1), np.zeros_like(sure)
+    design = np.concatenate([before, np.ones((len(before), 1))], axis=1)
+    rows = np.flatnonzero(lattice)
+    matrix = np.ascontiguousarray(np.linalg.lstsq(design[rows], after[rows], rcond=None)[0].T)
+    whole = np.rint(matrix)
+    if np.abs(matrix - whole).max() < 1e-6:
+        matrix = whole
+    off = np.abs(geo.apply_points(matrix, before) - after)[sure]
+    return matrix, float(off.max()) if len(off) else float("inf")
