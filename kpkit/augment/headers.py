@@ -6,6 +6,7 @@ import io
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import imagesize
 
@@ -38,7 +39,7 @@ def read_header(data: bytes, path: Path) -> Header:
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         kind = "webp"
     try:
-        width, height = _stored_size(data) if kind else (-1, -1)
+        width, height = stored_size(io.BytesIO(data)) if kind else (-1, -1)
     except (ValueError, struct.error, OSError):
         width, height = -1, -1
     if not kind or width <= 0 or height <= 0:
@@ -52,11 +53,12 @@ def read_header(data: bytes, path: Path) -> Header:
     return Header(kind, int(width), int(height), _orientation(data) if kind == "jpeg" else 0)
 
 
-def _stored_size(data: bytes) -> tuple[int, int]:
+def stored_size(picture: Path | BinaryIO) -> tuple[int, int]:
+    """(width, height) of the pixels as stored, whatever an EXIF tag says about turning them; -1 where unknown."""
     try:
-        size = imagesize.get(io.BytesIO(data), exif_rotation=False)
+        size = imagesize.get(picture, exif_rotation=False)
     except TypeError:  # before version 2 it knew nothing of EXIF
-        size = imagesize.get(io.BytesIO(data))
+        size = imagesize.get(picture)
     return int(size[0]), int(size[1])
 
 

@@ -65,18 +65,18 @@ def _image_files(root: Path) -> list[str]:
 
 
 def header_size(path: Path) -> Size:
-    """(width, height) from the header alone; RecordError where the file is no image."""
-    import imagesize
+    """(width, height) of the stored pixels, from the header alone; RecordError where the file is no image."""
+    from kpkit.augment.headers import stored_size
 
     try:
-        width, height = imagesize.get(path)
+        width, height = stored_size(path)
     except (OSError, ValueError) as error:
         raise RecordError(
             "the image's header cannot be read", code="KP-IMAGE-HEADER", place=str(path), got=str(error)
         ) from error
     if width <= 0 or height <= 0:
         raise RecordError("not an image, or a damaged one", code="KP-IMAGE-HEADER", place=str(path))
-    return int(width), int(height)
+    return width, height
 
 
 def read_size_table(path: Path) -> dict[str, Size]:
