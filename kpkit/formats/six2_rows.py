@@ -14,6 +14,7 @@ A flag is one of four states. Together with "are there coordinates" it gives the
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -272,7 +273,7 @@ def _image_root(labels: Path, image: str) -> str | None:
     """The folder beside or above the labels that has the first image, if there is one."""
     for folder in (labels.parent, labels.parent.parent):
         for root in (folder, folder / "images"):
-            if (root / image).is_file():
+            if os.path.isfile(root / image):
                 return str(root)
     return None
 

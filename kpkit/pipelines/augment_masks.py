@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ def mask_of(row: Mapping[str, Any], names: tuple[str, ...], root: Path, place: s
         raise RecordError(
             "not a mask", code="KP-MASK", place=place, expected="a PNG path or run lengths", got=str(value)[:60]
         )
-    folder = next((one for one in (root, root.parent) if (one / value).is_file()), root)
+    folder = next((one for one in (root, root.parent) if os.path.isfile(one / value)), root)
     return resolve_inside(folder, value, place=place)
 
 

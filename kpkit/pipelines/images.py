@@ -189,9 +189,9 @@ def place_images(
     for path, target in zip(dataset.images.path.tolist(), targets, strict=True):
         place = f"image {path}"
         source = resolve_inside(root, path, place=place)
-        if not source.is_file() and PurePosixPath(path).name in by_name:
+        if not os.path.isfile(source) and PurePosixPath(path).name in by_name:
             source = resolve_inside(root, by_name[PurePosixPath(path).name], place=place)
-        if not source.is_file():
+        if not os.path.isfile(source):
             collector.issue(
                 "KP-IMAGE-MISSING", "images that are not there; labels are written without them", place=place
             )
@@ -240,7 +240,7 @@ def locate_images(dataset: Dataset, labels: Path, given: Path | None) -> Path:
     near += [folder / split for folder in (base, base.parent, base.parent / "images") for split in splits]
     candidates = [given] if given is not None else [*([Path(dataset.image_root)] if dataset.image_root else []), *near]
     sample = [str(path) for path in dataset.images.path[:50] if path]
-    counts = [sum((folder / path).is_file() for path in sample) for folder in candidates]
+    counts = [sum(os.path.isfile(folder / path) for path in sample) for folder in candidates]
     best = max(range(len(candidates)), key=lambda i: (counts[i], -i)) if candidates else 0
     if sample and counts[best]:
         return candidates[best]
