@@ -25,12 +25,17 @@ ORIENTATION_TAG = 0x0112
 
 @dataclass(frozen=True)
 class Header:
-    """kind  "jpeg", "png", ...    width, height  pixels as stored    orientation  EXIF 1..8, 0 where there is none"""
+    """What the first bytes say.
+
+    kind  "jpeg", "png", ...    width, height  pixels as stored    orientation  EXIF 1..8, 0 where there is none
+    scan  where a JPEG's compressed picture begins, behind its thumbnail; 0 for other kinds
+    """
 
     kind: str
     width: int
     height: int
     orientation: int
+    scan: int
 
 
 def read_header(data: bytes, path: Path) -> Header:
@@ -50,7 +55,10 @@ def read_header(data: bytes, path: Path) -> Header:
             expected="JPEG, PNG, WebP, BMP, TIFF or GIF",
             got=f"bytes {data[:8]!r}" if data else "an empty file",
         )
-    return Header(kind, int(width), int(height), _orientation(data) if kind == "jpeg" else 0)
+    orientation, scan = _walk(data) if kind == "jpeg" else (0, 0)
+    if kind == "tiff":
+        orientation = _tiff_orientation(data)
+    return Header(kind, int(width), int(height), orientation, scan)
 
 
 def stored_size(picture: Path | BinaryIO) -> tuple[int, int]:
@@ -62,15 +70,28 @@ def stored_size(picture: Path | BinaryIO) -> tuple[int, int]:
     return int(size[0]), int(size[1])
 
 
-def _orientation(data: bytes) -> int:
-    """The EXIF orientation of a JPEG: segments up to the first scan are walked for an APP1 'Exif' one."""
-    at = 2
+def _walk(data: bytes) -> tuple[int, int]:
+    """The EXIF orientation of a JPEG, and where its segments end: at the first scan, or where they are damaged."""
+    at, orientation = 2, 0
     while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
+        if data[at + 1] == 0xFF:  # a fill byte
+            at += 1
+            continue
         length = int.from_bytes(data[at + 2 : at + 4], "big")
-        if data[at + 1] == 0xE1 and data[at + 4 : at + 10] == b"Exif\0\0":
-            return _tiff_orientation(data[at + 10 : at + 2 + length])
+        if not orientation and data[at + 1] == 0xE1 and data[at + 4 : at + 10] == b"Exif\0\0":
+            orientation = _tiff_orientation(data[at + 10 : at + 2 + length])
         at += 2 + max(length, 2)
-    return 0
+    return orientation, at
+
+
+def has_all_chunks(data: bytes) -> bool:
+    """Whether a PNG's chunks follow each other up to the last one, each as long as it says."""
+    at = 8
+    while at + 12 <= len(data):
+        if data[at + 4 : at + 8] == b"IEND":
+            return True
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
+    return False
 
 
 def _tiff_orientation(tiff: bytes) -> int:

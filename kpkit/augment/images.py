@@ -17,13 +17,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from kpkit.augment.headers import Header, read_header
+from kpkit.augment.headers import Header, has_all_chunks, read_header
 from kpkit.errors import RecordError, UsageError
 from kpkit.guard import read_bytes
 
 Image = NDArray[np.uint8]
 
 MAX_PIXELS = 100_000_000
+MAX_BYTES = 1 << 30
 JPEG_END = b"\xff\xd9"
 PADDING = 4096
 EXIF = ("auto", "apply", "ignore")
@@ -51,7 +52,11 @@ def read_image(
     """
     if exif not in EXIF:
         raise UsageError(f"there is no EXIF rule '{exif}'", code="KP-EXIF", expected=", ".join(EXIF))
-    data = read_bytes(path)
+    data = read_bytes(path, limit=MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise RecordError(
+            "the file is too large", code="KP-IMAGE-BOMB", place=str(path), expected=f"at most {MAX_BYTES:,} bytes"
+        )
     header = read_header(data, path)
     if header.width * header.height > max_pixels:
         raise RecordError(
@@ -63,8 +68,8 @@ def read_image(
             help="raise the limit with --max-pixels, if you trust the file",
         )
     _check_complete(data, header, path)
-    turn, notes = _turn(header, labelled_wh, exif)
-    image = _decode(data, path, notes)
+    turn, notes = _turn(header, path, labelled_wh, exif)
+    image = _decode(data, header, path, notes)
     if turn:
         image = _apply_orientation(image, header.orientation)
     height, width = image.shape[:2]
@@ -81,22 +86,39 @@ def read_image(
 
 
 def _check_complete(data: bytes, header: Header, path: Path) -> None:
-    """A JPEG must hold its end marker; some cameras pad the file after it."""
-    if header.kind == "jpeg" and JPEG_END not in data[-PADDING:]:
+    """A JPEG must hold its end marker behind the picture (a thumbnail has one, too); phones append films after it.
+
+    The chunks of a PNG must be there: its decoder takes as much memory as a chunk claims. Of other kinds the decoder
+    knows by itself when they are cut short.
+    """
+    if header.kind == "jpeg":
+        whole = data.find(JPEG_END, max(header.scan, len(data) - PADDING)) >= 0 or data.find(JPEG_END, header.scan) >= 0
+    else:
+        whole = header.kind != "png" or has_all_chunks(data)
+    if not whole:
         raise RecordError(
-            "the JPEG ends too early",
+            f"the {header.kind.upper()} ends too early",
             code="KP-IMAGE-TRUNCATED",
             place=str(path),
-            expected="an end marker",
-            got=f"{len(data)} bytes without one",
+            expected="everything up to its end marker",
+            got=f"{len(data)} bytes",
             help="fetch or copy the file again",
         )
 
 
-def _turn(header: Header, labelled_wh: tuple[int, int] | None, exif: str) -> tuple[bool, list[str]]:
+def _turn(header: Header, path: Path, labelled_wh: tuple[int, int] | None, exif: str) -> tuple[bool, list[str]]:
     """Whether to apply the orientation tag, and notes."""
     if header.orientation in (0, 1):
         return False, []
+    if header.kind == "tiff":
+        raise RecordError(
+            "the TIFF says that it is to be turned",
+            code="KP-IMAGE-TIFF",
+            place=str(path),
+            expected="orientation 1; decoders turn the others, whatever the labels mean",
+            got=f"orientation {header.orientation}",
+            help="save it again without the tag, as PNG for example",
+        )
     if exif != "auto":
         return exif == "apply", ["exif-applied" if exif == "apply" else "exif-ignored"]
     swaps = header.orientation in (5, 6, 7, 8)
@@ -106,7 +128,7 @@ def _turn(header: Header, labelled_wh: tuple[int, int] | None, exif: str) -> tup
     return turned, ["exif-applied" if turned else "exif-ignored"]
 
 
-def _decode(data: bytes, path: Path, notes: list[str]) -> Image:
+def _decode(data: bytes, header: Header, path: Path, notes: list[str]) -> Image:
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         decoded = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
@@ -120,6 +142,14 @@ def _decode(data: bytes, path: Path, notes: list[str]) -> Image:
             code="KP-IMAGE-DECODE",
             place=str(path),
             help="open it in a viewer; fetch or copy it again",
+        )
+    if decoded.shape[:2] != (header.height, header.width):
+        raise RecordError(
+            "the picture's header is damaged",
+            code="KP-IMAGE-HEADER",
+            place=str(path),
+            expected=f"{header.width} x {header.height} (width x height), as it says",
+            got=f"{decoded.shape[1]} x {decoded.shape[0]}",
         )
     if decoded.dtype == np.uint16:
         notes.append("16-bit")
