@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,12 @@ def _no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
         if (name.startswith("KPKIT_") and name != REAL_DATA) or name in {"FORCE_COLOR", "NO_COLOR", "PY_COLORS"}:
             monkeypatch.delenv(name)
     monkeypatch.setenv("COLUMNS", "100")
+
+
+def pytest_configure() -> None:
+    """Commands started by tests can be interrupted, also where the tests run in the background of a script.
+
+    A shell without job control starts background jobs with SIGINT ignored, and every process below inherits that.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
