@@ -5,12 +5,13 @@ The seam is the standard library's Executor: in-process, a process pool, or any 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from kpkit.errors import KpkitError
+from kpkit.errors import KpkitError, UsageError
 
 MAX_ATTEMPTS = 3
 
@@ -46,6 +47,24 @@ class Pool(Protocol):
         ...
 
 
+def run_tasks(
+    function: Callable[[Any], Any], items: Iterable[tuple[str, Any]], pool: Pool
+) -> Iterator[tuple[str, Any]]:
+    """Yield (key, result or Failure) for every item, as they are done.
+
+    function  called with an item's payload, in a worker; must be importable there
+    items     (key, payload), taken only as places in flight become free: two a worker
+
+    When a worker dies, nobody knows which item killed it. The pool is rebuilt and the items that were in flight are
+    tried again one at a time, so that the guilty one becomes one Failure and the others are done.
+
+    Raises UsageError where workers die again and again before a single item is done.
+    """
+    run = _Run(function, iter(items), pool)
+    while run.fill():
+        yield from run.collect()
+
+
 @dataclass
 class _Task:
     key: str
@@ -53,71 +72,87 @@ class _Task:
     attempts: int = 0
 
 
-def run_tasks(
-    function: Callable[[Any], Any], items: Iterator[tuple[str, Any]], pool: Pool
-) -> Iterator[tuple[str, Any]]:
-    """Yield (key, result or Failure) for every item, as they are done.
+class _Run:
+    def __init__(self, function: Callable[[Any], Any], source: Iterator[tuple[str, Any]], pool: Pool) -> None:
+        self._function, self._source, self._pool = function, source, pool
+        self._executor = pool.executor()
+        self._running: dict[Future[Any], _Task] = {}
+        self._suspects: deque[_Task] = deque()
+        self._works = False
+        self._deaths = 0
 
-    function  called with an item's payload, in a worker; must be importable there
-    items     (key, payload), taken only as places in flight become free
-
-    When a worker dies, nobody knows which item killed it. The pool is rebuilt and the items that were in flight are
-    tried again one at a time, so that the guilty one becomes one Failure and the others are done.
-    """
-    waiting: list[_Task] = []
-    suspects: list[_Task] = []
-    running: dict[Future[Any], _Task] = {}
-    source = iter(items)
-    executor = pool.executor()
-    exhausted = False
-    while True:
-        limit = 1 if suspects else 2 * pool.workers
-        while len(running) < limit and not (exhausted and not waiting and not suspects):
-            task = suspects.pop() if suspects else (waiting.pop() if waiting else _next(source))
+    def fill(self) -> bool:
+        """Put as many items in flight as may be; False when there is nothing left to wait for."""
+        most = 1 if self._suspects else 2 * self._pool.workers
+        while len(self._running) < most:
+            task = self._suspects.popleft() if self._suspects else self._next()
             if task is None:
-                exhausted = True
-                continue
-            task.attempts += 1
-            try:
-                running[executor.submit(function, task.payload)] = task
-            except BrokenExecutor:
-                task.attempts -= 1
-                waiting.append(task)
                 break
-        if not running:
-            if exhausted and not waiting and not suspects:
-                return
-            executor = pool.rebuild()
-            continue
-        done, _ = wait(running, return_when=FIRST_COMPLETED)
-        broken = False
-        for future in done:
-            task = running.pop(future)
-            error = future.exception()
-            if isinstance(error, BrokenExecutor):
-                broken = True
-                if task.attempts >= MAX_ATTEMPTS:
-                    yield task.key, Failure(task.key, "KP-WORKER-DIED", "the worker died each time", task.attempts)
-                else:
-                    suspects.append(task)
-            elif error is not None:
-                yield task.key, Failure.of(task.key, error, task.attempts)
+            try:
+                future = self._executor.submit(_guarded, self._function, task.payload)
+            except BrokenExecutor:
+                # It broke since the last result: what is in flight comes back broken, too.
+                self._suspects.appendleft(task)
+                if self._running:
+                    break
+                self._rebuild()
             else:
-                yield task.key, future.result()
+                task.attempts += 1
+                self._running[future] = task
+        return bool(self._running)
+
+    def _next(self) -> _Task | None:
+        item = next(self._source, None)
+        return None if item is None else _Task(*item)
+
+    def collect(self) -> Iterator[tuple[str, Any]]:
+        """What has come back; everything in flight, where a worker died."""
+        done, _ = wait(self._running, return_when=FIRST_COMPLETED)
+        if any(map(_is_broken, done)):
+            done, _ = wait(self._running)
+        broken = []
+        for future in done:
+            task = self._running.pop(future)
+            if _is_broken(future):
+                broken.append(task)
+                continue
+            self._works = True
+            yield task.key, _outcome(future, task)
         if broken:
-            for future, task in list(running.items()):
-                wait([future])
-                if future.exception() is None:
-                    yield task.key, future.result()
-                else:
-                    suspects.append(task)
-            running.clear()
-            executor = pool.rebuild()
+            self._rebuild()
+        for task in broken:
+            if task.attempts < MAX_ATTEMPTS:
+                self._suspects.append(task)
+            else:
+                yield task.key, Failure(task.key, "KP-WORKER-DIED", "the worker died each time", task.attempts)
+
+    def _rebuild(self) -> None:
+        self._deaths += 1
+        if not self._works and self._deaths > MAX_ATTEMPTS * (2 * self._pool.workers + 1):
+            raise UsageError(
+                "the workers die before any item is done",
+                code="KP-WORKERS",
+                got=f"{self._deaths} deaths",
+                help='use one worker to see why; in a script, keep the call below if __name__ == "__main__"',
+            )
+        self._executor = self._pool.rebuild()
 
 
-def _next(source: Iterator[tuple[str, Any]]) -> _Task | None:
+def _guarded(function: Callable[[Any], Any], payload: Any) -> Any:
+    """In the worker: an error comes back as its text, since not every exception survives the way between processes."""
     try:
-        key, payload = next(source)
-    except StopIteration:
-        return None
-    return _Task(key, payload)
+        return function(payload)
+    except (Exception, SystemExit) as error:
+        return Failure.of("", error)
+
+
+def _is_broken(future: Future[Any]) -> bool:
+    return future.cancelled() or isinstance(future.exception(), BrokenExecutor | CancelledError)
+
+
+def _outcome(future: Future[Any], task: _Task) -> Any:
+    error = future.exception()
+    if error is not None:  # the payload or the result could not be sent
+        return Failure.of(task.key, error, task.attempts)
+    result = future.result()
+    return replace(result, key=task.key, attempts=task.attempts) if isinstance(result, Failure) else result

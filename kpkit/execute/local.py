@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from types import TracebackType
@@ -28,12 +29,20 @@ class LocalPool:
     """An executor of so many workers, as a context manager.
 
     workers      1: in this process        initializer, initargs  run once in every worker
+    method       how processes start; "": a fork server where there are any, else spawned
     """
 
     def __init__(
-        self, workers: int = 1, initializer: Callable[..., None] | None = None, initargs: tuple[Any, ...] = ()
+        self,
+        workers: int = 1,
+        initializer: Callable[..., None] | None = None,
+        initargs: tuple[Any, ...] = (),
+        method: str = "",
     ) -> None:
         self.workers = max(1, workers)
+        # Not fork: the parent may hold threads (OpenCV, pyarrow), and forked children inherit their locks.
+        servers = "forkserver" in multiprocessing.get_all_start_methods()
+        self._method = method or ("forkserver" if servers else "spawn")
         self._initializer, self._initargs = initializer, initargs
         self._executor: Executor | None = None
 
@@ -61,11 +70,9 @@ class LocalPool:
             if self._initializer is not None:
                 self._initializer(*self._initargs)
             return InProcess()
-        # Not fork: the parent may hold threads (OpenCV, pyarrow), and forked children inherit their locks.
-        method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
         return ProcessPoolExecutor(
             self.workers,
-            mp_context=multiprocessing.get_context(method),
+            mp_context=multiprocessing.get_context(self._method),
             initializer=_start_worker,
             initargs=(self._initializer, self._initargs),
         )
@@ -77,10 +84,18 @@ class LocalPool:
 
 
 def _start_worker(initializer: Callable[..., None] | None, initargs: tuple[Any, ...]) -> None:
-    # Ctrl-C is the parent's to handle; workers end with it.
+    # Ctrl-C is the parent's to handle; workers end with it, also when it is killed.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     if initializer is not None:
         initializer(*initargs)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def cores() -> int:
