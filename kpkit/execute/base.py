@@ -5,6 +5,7 @@ The seam is the standard library's Executor: in-process, a process pool, or any 
 
 from __future__ import annotations
 
+import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
@@ -142,7 +143,12 @@ def _guarded(function: Callable[[Any], Any], payload: Any) -> Any:
     """In the worker: an error comes back as its text, since not every exception survives the way between processes."""
     try:
         return function(payload)
-    except (Exception, SystemExit) as error:
+    except Exception as error:
+        return Failure.of("", error)
+    except SystemExit as error:
+        # In this process it may be a signal that ends the whole run; in a worker it would only end the worker.
+        if multiprocessing.parent_process() is None:
+            raise
         return Failure.of("", error)
 
 

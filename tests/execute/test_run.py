@@ -66,10 +66,20 @@ def test_error_in_an_item_is_its_failure_and_stops_nothing(workers: int) -> None
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_errors_that_cannot_be_sent_between_processes_are_failures(workers: int) -> None:
-    found = _run(tasks.misbehave, ["unsendable", "fine", "exit"], workers)
+    found = _run(tasks.misbehave, ["unsendable", "fine"], workers)
     assert found["0"] == Failure("0", "KP-UNEXPECTED", "UnsendableError: ab")
     assert found["1"] == "fine"
-    assert found["2"] == Failure("2", "KP-UNEXPECTED", "SystemExit: 3")
+
+
+def test_an_item_that_exits_its_worker_is_a_failure() -> None:
+    found = _run(tasks.misbehave, ["fine", "exit"], 2)
+    assert found["0"] == "fine"
+    assert found["1"] == Failure("1", "KP-UNEXPECTED", "SystemExit: 3")
+
+
+def test_an_exit_in_the_process_of_the_run_ends_the_run() -> None:
+    with pytest.raises(SystemExit):
+        _run(tasks.misbehave, ["fine", "exit"], 1)
 
 
 def test_payloads_and_results_that_cannot_be_sent_are_failures() -> None:
