@@ -247,8 +247,9 @@ def write_rows(classes: Index, boxes: Floats, points: Floats, flags: NDArray[np.
     bare     rows that have a box only
     """
     n, k = points.shape[:2]
-    # Adding 0 turns -0 into 0, which has no sign to write.
-    numbers = np.concatenate((boxes, points.reshape(n, 2 * k)), axis=1) + 0.0
+    numbers = np.concatenate((boxes, points.reshape(n, 2 * k)), axis=1)
+    # What rounds to 0 is 0: neither -0 nor a tiny negative number has a sign to write.
+    numbers[np.abs(numbers) <= 5e-7] = 0.0
     odd = np.any(~((numbers >= 0) & (numbers < 9.9999)), axis=1) | (classes > 9)
     odd[bare] = True
     micro = _millionths(np.where(odd[:, None], 0.0, numbers))
