@@ -14,7 +14,7 @@ from pathlib import Path
 from measure import Run, Spread, ratios
 
 OURS = ("kpkit", "numpy", "msgspec", "typer")
-PEERS = ("datumaro", "hotcoco", "numpy")
+PEERS = ("datumaro", "hotcoco", "numpy", "scipy")
 HEADER = ("What", "ours", "peer", "times faster (wall)", "times faster (CPU)", "at least", "")
 
 
@@ -43,10 +43,11 @@ def memory(what: str, ours: Sequence[Run], most: float) -> Row:
 
 def difference(what: str, ours: Sequence[Run], peer: Sequence[Run], most: float) -> Row:
     """Seconds that ours takes more than the peer, against a limit."""
-    more = Spread.of([a.wall - b.wall for a, b in zip(ours, peer, strict=True)])
-    text = f"{more.middle:+.3f} s ({more.least:+.3f} to {more.greatest:+.3f})"
+    pairs = list(zip(ours, peer, strict=True))
+    wall, cpu = (Spread.of([a.wall - b.wall for a, b in pairs]), Spread.of([a.cpu - b.cpu for a, b in pairs]))
+    texts = [f"{more.middle:+.3f} s ({more.least:+.3f} to {more.greatest:+.3f})" for more in (wall, cpu)]
     limit = f"at most {most:+.1f} s"
-    return Row((what, _seconds(ours), _seconds(peer), text, "", limit, _said(more.middle <= most)))
+    return Row((what, _seconds(ours), _seconds(peer), *texts, limit, _said(wall.middle <= most)))
 
 
 def missing(what: str, peer: str) -> Row:
