@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+from hypothesis import strategies as st
+
 from kpkit import registry
 from kpkit.core.dataset import Dataset
 from kpkit.formats.base import ReadOptions
@@ -55,8 +58,15 @@ class TestMpiiMat(FormatContract):
     format_name = "mpii"
     file_name = "labels.mat"
     ordered = False
+    # Every reading starts a process.
     share = 0.2
     cuts = 12
+
+    def any_datasets(self) -> st.SearchStrategy[Dataset]:
+        # Numbers of more decimals than declared may survive all the same, and only those that do not are counted, which
+        # test_mpii_mat_write.py looks at.
+        whole = super().any_datasets()
+        return whole.map(lambda one: one.replace(xy=np.round(one.xy, 9), head_box=np.round(one.head_box, 9)))
 
 
 def test_every_built_in_format_runs_through_the_contract() -> None:
