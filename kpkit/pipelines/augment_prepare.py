@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from kpkit.augment.photometric import load_pipeline
 from kpkit.core.boxes import with_boxes
 from kpkit.core.dataset import Dataset
 from kpkit.core.report import Collector
@@ -87,6 +88,9 @@ def _check(job: AugmentJob, target: Format, dataset: Dataset, path: Path) -> Non
     if job.copies < 1 and not job.include_original:
         raise UsageError("nothing to make", code="KP-USAGE", help="ask for --copies 1 or more, or --include-original")
     recipe, skeleton = job.recipe, dataset.skeleton
+    if recipe.albumentations:
+        # A pipeline that is refused, or its missing library, is one error, not a failure of every picture.
+        load_pipeline(Path(recipe.albumentations))
     mirrors = recipe.flip or recipe.flip_vertical or recipe.transpose or recipe.albumentations
     problems = skeleton.lateral_issues()
     if mirrors and problems and not job.allow_unpaired:
