@@ -90,9 +90,11 @@ def test_errors_carry_the_code_of_the_caller(tmp_path: Path) -> None:
     assert caught.value.code == "KP-OWN"
 
 
+# Not every character: PyYAML writes some (a next line, U+0085) so that it reads them back as others.
+words = st.text(alphabet="ab1 :-#'\"[]{}&*!|>%@é漢", max_size=8)
 plain = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | words,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
     max_leaves=8,
 )
 

@@ -135,7 +135,7 @@ def paint(
     """The image with the masked pixels filled as the recipe says.
 
     image  [H,W,3]  uint8    mask  [H,W]  uint8
-    rng    for the fills "noise" and "patch", None for the others    patch  another image, for fill "patch"
+    rng    for the fills "noise" and "patch", None for the others    patch  another image; the mean without one
 
     returns a new [H,W,3] uint8; the image itself where nothing is masked
     """
