@@ -9,12 +9,11 @@ a ratio means depends on the machine, so the output says which one it was.
 from __future__ import annotations
 
 import argparse
-import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import table
@@ -37,25 +36,19 @@ class Bench:
     peer_python: str
     work: Path
 
-    @property
-    def log(self) -> Path:
-        """What the programs print."""
-        return self.work / "log.txt"
-
     def ours(self, source: str, target: str, file: Path, *more: str) -> Task:
         """The `kpkit` program itself, as a user calls it."""
-        output = self.work / ("ours" if target == "yolo-pose" else "ours.json")
-        return Task([*KPKIT, "convert", source, target, str(file), "-o", str(output), *more], lambda: _remove(output))
+        command = [*KPKIT, "convert", source, target, str(file), *more, "-o"]
+        return Task(lambda output: [*command, str(output)], "out" if target == "yolo-pose" else "out.json")
 
     def unchanged(self, *more: str) -> Task:
         """COCO to COCO."""
         return self.ours("coco", "coco", self.coco, *more)
 
     def peer(self, script: str, *arguments: str, python: str | None = None) -> Task:
-        """A program of the folder `peers`; the last argument is where it writes."""
-        output = self.work / "peer"
-        command = [python or sys.executable, str(PEERS / script), *arguments, str(output)]
-        return Task(command, lambda: _remove(output))
+        """A program of the folder `peers`; its last argument is where it writes."""
+        command = [python or sys.executable, str(PEERS / script), *arguments]
+        return Task(lambda output: [*command, str(output)])
 
     def has(self, package: str) -> bool:
         """Whether the interpreter of the peers has a package."""
@@ -67,8 +60,8 @@ class Bench:
 
     def versus(self, what: str, ours: Task, peer: Task, least: float, pairs: int | None = None) -> Row:
         """One row of the table; a run ahead fills the page cache."""
-        run(ours, self.log)
-        return table.compared(what, *alternate(ours, peer, pairs or self.pairs, self.log), least)
+        run(ours, self.work)
+        return table.compared(what, *alternate(ours, peer, pairs or self.pairs, self.work), least)
 
     def foreign(self, what: str, package: str, ours: Task, peer: Task, least: float, pairs: int | None = None) -> Row:
         """As `versus`, where the other program needs a package."""
@@ -118,20 +111,20 @@ def mpii(bench: Bench) -> Row:
 
 
 def peak(bench: Bench) -> Row:
-    return table.memory("COCO to COCO, peak memory", [run(bench.unchanged(), bench.log) for _ in range(3)], 600)
+    return table.memory("COCO to COCO, peak memory", [run(bench.unchanged(), bench.work) for _ in range(3)], 600)
 
 
 def low_memory(bench: Bench) -> Row:
     task = bench.unchanged("--low-memory")
-    return table.memory("COCO to COCO, --low-memory", [run(task, bench.log) for _ in range(3)], 150)
+    return table.memory("COCO to COCO, --low-memory", [run(task, bench.work) for _ in range(3)], 150)
 
 
 def start(bench: Bench) -> Row:
-    ours = Task([*KPKIT, "--help"])
-    bare = Task([sys.executable, str(PEERS / "bare_typer.py"), "--help"])
-    run(ours, bench.log)
+    ours = Task(lambda _: [*KPKIT, "--help"])
+    bare = Task(lambda _: [sys.executable, str(PEERS / "bare_typer.py"), "--help"])
+    run(ours, bench.work)
     # Tenths of a second: more pairs cost nothing.
-    return table.difference("kpkit --help / a bare typer app", *alternate(ours, bare, 3 * bench.pairs, bench.log), 0.1)
+    return table.difference("kpkit --help / a bare typer app", *alternate(ours, bare, 3 * bench.pairs, bench.work), 0.1)
 
 
 ROWS: dict[str, Callable[[Bench], Row]] = {
@@ -162,11 +155,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rows = []
         for name in given.only or ROWS:
             print(f"{name} ...", file=sys.stderr, flush=True)
-            try:
-                rows.append(ROWS[name](bench))
-            except RuntimeError as error:
-                print(error, file=sys.stderr)
-                rows.append(table.failed(name))
+            with tempfile.TemporaryDirectory(dir=work) as row:
+                try:
+                    rows.append(ROWS[name](replace(bench, work=Path(row))))
+                except RuntimeError as error:
+                    print(error, file=sys.stderr)
+                    rows.append(table.failed(name))
         print(f"load after: {table.load()}", "", table.render(rows), sep="\n")
 
 
@@ -181,13 +175,6 @@ def _parser() -> argparse.ArgumentParser:
         "--mpii-size", type=int, nargs=2, default=MPII_SIZE, metavar=("IMAGES", "PERSONS"), help="of the MPII file"
     )
     return parser
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

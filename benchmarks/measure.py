@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,10 +30,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Task:
-    """A program, and how to clear away what it wrote before."""
+    """A program that writes one file or folder: its command for an output path, and the name of the output."""
 
-    command: Sequence[str]
-    clear: Callable[[], None] = lambda: None
+    command: Callable[[Path], Sequence[str]]
+    output: str = "out"
 
 
 @dataclass(frozen=True)
@@ -49,32 +50,35 @@ class Spread:
         return cls(median(values), min(values), max(values))
 
 
-def run(task: Task, log: Path) -> Run:
-    """Run once; what the program prints goes to `log`.
+def run(task: Task, work: Path) -> Run:
+    """Run once, in a new folder in `work`.
 
-    Raises RuntimeError with the last lines of the log where it fails.
+    Raises RuntimeError with the last lines that the program printed where it fails.
     """
-    task.clear()
+    folder = Path(tempfile.mkdtemp(dir=work))
+    output, log = folder / task.output, folder / "log.txt"
+    command = task.command(output)
     with log.open("wb") as stream:
         started = time.perf_counter()
-        process = subprocess.Popen(
-            task.command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, env=ENVIRONMENT
-        )
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, env=ENVIRONMENT)
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.perf_counter() - started
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         tail = log.read_text(errors="replace").strip().splitlines()[-8:]
-        raise RuntimeError(f"{' '.join(task.command)} ended with {process.returncode}:\n" + "\n".join(tail))
+        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n" + "\n".join(tail))
+    # Folders stay until the row is done: a file system takes long to make files where as many were just removed.
+    if output.is_file():
+        output.unlink()
     return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * MAXRSS_UNIT)
 
 
-def alternate(ours: Task, peer: Task, pairs: int, log: Path) -> tuple[list[Run], list[Run]]:
+def alternate(ours: Task, peer: Task, pairs: int, work: Path) -> tuple[list[Run], list[Run]]:
     """Both programs in turn, `pairs` times: whatever else the machine does meets both alike."""
     first, second = list[Run](), list[Run]()
     for _ in range(pairs):
-        first.append(run(ours, log))
-        second.append(run(peer, log))
+        first.append(run(ours, work))
+        second.append(run(peer, work))
     return first, second
 
 
