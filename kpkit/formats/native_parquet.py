@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kpkit.errors import FormatError, KpkitError
+from kpkit.formats import parquet_footer
 from kpkit.formats.jsonrows import runs
 from kpkit.formats.native_columns import HELP
 from kpkit.guard import input_error
@@ -103,36 +105,43 @@ def open_checked(path: Path, rows: int) -> pq.ParquetFile:
     """The file, once its claims are believable: number of rows, encodings, sizes. Call within `understood`."""
     import pyarrow.parquet as pq
 
+    _check_claims(path, *_stamp(path))
     file = pq.ParquetFile(
         path,
         page_checksum_verification=True,
         thrift_string_size_limit=1 << 24,
         thrift_container_size_limit=1 << 20,
     )
-    metadata = file.metadata
-    if metadata.num_rows != rows:
+    if file.metadata.num_rows != rows:
         raise FormatError(
             "the number of rows is not the one in dataset.json",
             code="KP-NATIVE-COUNT",
             place=str(path),
             expected=str(rows),
-            got=str(metadata.num_rows),
+            got=str(file.metadata.num_rows),
             help=HELP,
         )
+    return file
+
+
+@lru_cache(maxsize=64)
+def _check_claims(path: Path, *stamp: int) -> None:
+    """Raise FormatError for columns that kpkit does not write, or that claim an absurd size.
+
+    stamp  tells a file from what stood there before: a file that was looked at once is not looked at again
+    """
     unpacked = 0
-    for group in range(metadata.num_row_groups):
-        for index in range(metadata.num_columns):
-            column = metadata.row_group(group).column(index)
-            unpacked += column.total_uncompressed_size
-            if not ENCODINGS.issuperset(column.encodings) or column.total_uncompressed_size < 0:
-                raise FormatError(
-                    f"column '{column.path_in_schema}' is packed in a way kpkit does not write",
-                    code="KP-NATIVE-ENCODING",
-                    place=str(path),
-                    expected=", ".join(sorted(ENCODINGS)),
-                    got=", ".join(column.encodings),
-                    help=HELP,
-                )
+    for column in parquet_footer.chunks(path):
+        unpacked += column.unpacked
+        if not ENCODINGS.issuperset(column.encodings) or column.unpacked < 0:
+            raise FormatError(
+                f"column '{column.path}' is packed in a way kpkit does not write",
+                code="KP-NATIVE-ENCODING",
+                place=str(path),
+                expected=", ".join(sorted(ENCODINGS)),
+                got=", ".join(column.encodings),
+                help=HELP,
+            )
     allowed = max(UNPACKED_FLOOR, UNPACKED_RATIO * path.stat().st_size)
     if unpacked > allowed:
         raise FormatError(
@@ -143,7 +152,6 @@ def open_checked(path: Path, rows: int) -> pq.ParquetFile:
             got=f"{unpacked} bytes",
             help=HELP,
         )
-    return file
 
 
 def read(path: Path, rows: int) -> pa.Table:

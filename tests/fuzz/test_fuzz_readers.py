@@ -13,7 +13,7 @@ from kpkit.errors import KpkitError
 from kpkit.testing import differences
 from kpkit.testing.case import scratch
 from tests.fuzz.engine import damaged, replay, run
-from tests.fuzz.readers import READERS, Reader
+from tests.fuzz.readers import READERS, Reader, mend_native
 
 INPUTS = 2_000
 INPUTS_SLOW = 20_000
@@ -64,8 +64,8 @@ def test_input_that_once_was_not_understood_is_now(file, tmp_path):
             if not (path / inner.replace("__", "/")).is_file():
                 continue
         shutil.copyfile(file, path / inner.replace("__", "/") if inner else path)
-        if file.suffix == ".json" and path.is_dir():
-            BY_NAME["native tables, checksums mended"].mend(path)
+        if reader.format == "native":
+            mend_native(path)
         replay(reader, path)
         tried += 1
     assert tried, f"no sound input has a file {inner}"
