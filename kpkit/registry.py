@@ -3,6 +3,8 @@
 A plug-in is an entry point of one of the groups below, pointing to a class. Nothing is imported until it is asked for.
 
     kpkit.formats   readers and writers; a subclass of `kpkit.formats.base.Format`
+    kpkit.codecs    rules for targets; a subclass of `kpkit.targets.base.Codec`
+    kpkit.rules     checks of labels; a list of `kpkit.qa.rules.Rule`
 
 A third party registers in its own pyproject.toml:
 
@@ -21,6 +23,8 @@ from typing import Any
 from kpkit.errors import DefinitionError, MissingExtraError, UsageError, did_you_mean
 
 FORMATS = "kpkit.formats"
+CODECS = "kpkit.codecs"
+RULES = "kpkit.rules"
 
 _BUILT_IN: dict[str, dict[str, str]] = {
     FORMATS: {
@@ -30,6 +34,8 @@ _BUILT_IN: dict[str, dict[str, str]] = {
         "yolo-pose": "kpkit.formats.yolo_pose:YoloPoseFormat",
         "native": "kpkit.formats.native:NativeFormat",
     },
+    CODECS: {},
+    RULES: {},
 }
 
 ALIASES = {"6-2": "six2", "yolo": "yolo-pose", "kpk": "native"}
