@@ -40,8 +40,9 @@ import json, resource, sys
 from pathlib import Path
 from kpkit.augment.recipe import preset
 from kpkit.pipelines.augment import AugmentJob, run
-labels, output, workers, copies = sys.argv[1:]
-job = AugmentJob(input=Path(labels), output=Path(output), recipe=preset("six2").with_changes(occlusion=0.3),
+labels, output, workers, copies, occlusion = sys.argv[1:]
+recipe = preset("six2").with_changes(occlusion=float(occlusion)) if float(occlusion) else preset("six2")
+job = AugmentJob(input=Path(labels), output=Path(output), recipe=recipe,
                  workers=int(workers), copies=int(copies), force=True)
 report = run(job)
 print(json.dumps({"seconds": report.seconds, "profile": report.profile, "images": report.counts["images"],
@@ -67,13 +68,20 @@ def main() -> None:
     if wanted == ["memory"]:
         return
     with tempfile.TemporaryDirectory() as folder:
-        labels = _scenes(Path(folder), options.scenes)
+        labels = _scenes(Path(folder) / "vga", options.scenes, (480, 640))
         if "profile" in wanted:
-            print(
-                _row("share of a worker's time in decode, warp and encode (4 copies)", *profile(labels, Path(folder)))
-            )
+            large = _scenes(Path(folder) / "hd", options.scenes, (720, 1280))
+            for size, where in (("640x480", labels), ("1280x720, as MPII's", large)):
+                for recipe, share in (("six2", 0.0), ("six2 and occlusion 0.3", 0.3)):
+                    what = f"share of a worker's time in decode, warp and encode: {size}, {recipe}"
+                    print(_row(what, *profile(where, Path(folder), share)))
         if "workers" in wanted:
-            print(_row("2 workers against 1, whole command", *two_workers(labels, Path(folder), options.pairs)))
+            print(
+                _row(
+                    "2 workers against 1, whole command (1,440 pictures)",
+                    *two_workers(labels, Path(folder), options.pairs),
+                )
+            )
         if "growth" in wanted:
             print(_row("peak memory of a worker: 1 copy, and 20 copies", *growth(labels, Path(folder))))
     print(f"\nload after: {load()}")
@@ -129,7 +137,7 @@ def _our_way() -> Callable[[int], object]:
         warped = warp_image(image, drawn.matrix, drawn.out_wh, recipe)
         moved = move(labels, drawn.matrix, drawn.out_wh, skeleton, mirrored=drawn.mirrored).labels
         hidden = cover(moved.bbox_xywh, drawn.out_wh, recipe, lambda _: stream(7, "picture#1", i, "occlusion"))
-        painted = paint(warped, hidden.mask, recipe, None)
+        painted = paint(warped, hidden.mask, recipe, None, in_place=warped is not image)
         return painted, moved.xy, vis.occlude(moved.visibility, covered(moved.xy, hidden.mask))
 
     return once
@@ -158,9 +166,9 @@ def _their_way() -> Callable[[int], object]:
     return once
 
 
-def profile(labels: Path, folder: Path) -> tuple[str, str]:
-    """Shares of a worker's time, by step."""
-    steps = _augment(labels, folder / "out", 1, 4)["profile"]
+def profile(labels: Path, folder: Path, occlusion: float) -> tuple[str, str]:
+    """Shares of a worker's time, by step; one copy of every picture."""
+    steps = _augment(labels, folder / "out", 1, 1, occlusion)["profile"]
     total = steps.pop("total")
     main = sum(steps.get(name, 0.0) for name in ("decode", "warp", "encode")) / total
     each = ", ".join(f"{name} {seconds / total:.0%}" for name, seconds in steps.items())
@@ -171,8 +179,8 @@ def two_workers(labels: Path, folder: Path, pairs: int) -> tuple[str, str]:
     """Wall time of the command with one and with two workers, in turn."""
     ratios = []
     for _ in range(pairs):
-        one = _augment(labels, folder / "out", 1, 8)["seconds"]
-        two = _augment(labels, folder / "out", 2, 8)["seconds"]
+        one = _augment(labels, folder / "out", 1, 24)["seconds"]
+        two = _augment(labels, folder / "out", 2, 24)["seconds"]
         ratios.append(one / two)
     return f"{median(ratios):.2f}x ({min(ratios):.2f} to {max(ratios):.2f})", "1.6x"
 
@@ -184,15 +192,15 @@ def growth(labels: Path, folder: Path) -> tuple[str, str]:
     return text, "at most 400 MB"
 
 
-def _augment(labels: Path, output: Path, workers: int, copies: int) -> dict:
-    command = [sys.executable, "-c", CHILD, str(labels), str(output), str(workers), str(copies)]
+def _augment(labels: Path, output: Path, workers: int, copies: int, occlusion: float = 0.3) -> dict:
+    command = [sys.executable, "-c", CHILD, str(labels), str(output), str(workers), str(copies), str(occlusion)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def _scenes(folder: Path, count: int) -> Path:
-    make_demo(DemoJob(folder=folder / "demo", scenes=count))
-    return folder / "demo" / "coco" / "annotations" / "person_keypoints_default.json"
+def _scenes(folder: Path, count: int, size: tuple[int, int]) -> Path:
+    make_demo(DemoJob(folder=folder, scenes=count, size=size))
+    return folder / "coco" / "annotations" / "person_keypoints_default.json"
 
 
 def _row(what: str, result: str, least: str) -> str:

@@ -26,7 +26,11 @@ def clip_polygon(polygon: Polygon, width: int, height: int) -> Polygon:
     """The part of a polygon inside the frame (Sutherland and Hodgman 1974), empty where nothing is left.
 
     polygon  [n,2]  float64  pixels; the frame's edges are at -0.5 and width - 0.5, height - 0.5
+
+    returns the polygon itself where all of it is inside
     """
+    if len(polygon) >= 3 and not geo.outside(polygon, width, height).any():
+        return polygon
     for axis, limit, keep_low in ((0, -0.5, False), (0, width - 0.5, True), (1, -0.5, False), (1, height - 0.5, True)):
         if len(polygon) == 0:
             return polygon
@@ -38,15 +42,15 @@ def _clip_side(polygon: Polygon, axis: int, limit: float, keep_low: bool) -> Pol
     inside = polygon[:, axis] <= limit if keep_low else polygon[:, axis] >= limit
     if inside.all():
         return polygon
-    kept: list[NDArray[np.float64]] = []
-    for i in range(len(polygon)):
-        before, here = polygon[i - 1], polygon[i]
-        if inside[i] != inside[i - 1]:
-            share = (limit - before[axis]) / (here[axis] - before[axis])
-            kept.append(before + share * (here - before))
-        if inside[i]:
-            kept.append(here)
-    return np.array(kept).reshape(-1, 2)
+    before = np.roll(polygon, 1, axis=0)
+    crosses = inside != np.roll(inside, 1)
+    # Each corner may be preceded by the point where the line to it crosses the limit.
+    chosen = np.stack([crosses, inside], axis=1)
+    points = np.stack([polygon, polygon], axis=1)
+    step = (polygon - before)[crosses]
+    points[crosses, 0] = before[crosses] + ((limit - before[crosses, axis]) / step[:, axis])[:, None] * step
+    kept: Polygon = points[chosen]
+    return kept
 
 
 def move_mask(matrix: NDArray[np.float64], mask: Mask, out_wh: tuple[int, int]) -> Mask:

@@ -120,7 +120,10 @@ def _boxes(
     size = whole[:, 2] * whole[:, 3]
     np.divide(boxes[:, 2] * boxes[:, 3], size, out=share, where=size > 0)
     for i, person in enumerate(polygons):
-        if (total := sum(map(polygon_area, person))) > 0:
+        if all(one is part for one, part in zip(person, clipped[i], strict=True)):
+            if any(polygon_area(one) > 0 for one in person):
+                share[i] = 1.0
+        elif (total := sum(map(polygon_area, person))) > 0:
             share[i] = sum(map(polygon_area, clipped[i])) / total
     gone = np.isnan(boxes[:, 0]) & ~np.isnan(whole[:, 0])
     return boxes, np.where(gone, np.nan, before.area * geo.scale_of(matrix) * share)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -53,10 +53,12 @@ def cover_picture(
     stream: Callable[[int], Rng],
     fill: Callable[[], Rng],
     patch: Callable[[], Picture | None],
+    *,
+    in_place: bool = False,
 ) -> Covered:
     """Draw occluders and mark every joint that something covers.
 
-    image   [H,W,3]  uint8            labels  in the picture's pixels
+    image   [H,W,3]  uint8, painted on with `in_place`    labels  in the picture's pixels
     crowd   [P]      bool  regions of many people, which get no occluders of their own
     stream  person -> its random stream    fill  stream of the filling    patch  another picture, for fill "patch"
     """
@@ -68,32 +70,39 @@ def cover_picture(
         occlusion = cover(boxes, (image.shape[1], image.shape[0]), recipe, stream)
         # Streams and patches cost time; most fills need neither.
         rng = fill() if recipe.occlusion_fill in {"noise", "patch"} else None
-        image = paint(image, occlusion.mask, recipe, rng, patch() if recipe.occlusion_fill == "patch" else None)
+        other = patch() if recipe.occlusion_fill == "patch" else None
+        image = paint(image, occlusion.mask, recipe, rng, other, in_place=in_place)
         union = occlusion.mask if before is None else before | occlusion.mask
     by: list[dict[str, str]] = [{} for _ in range(len(labels.xy))]
     if union is None and not any(mask is not None for mask in veil.own):
         return Covered(image, labels, by, union, occlusion)
     hidden = np.zeros(labels.visibility.shape, bool)
-    for i, xy in enumerate(labels.xy):
-        labelled = labels.visibility[i] > 0
-        for name, joints in _reasons(i, xy, veil, occlusion):
-            by[i].update({skeleton.keypoints[k]: name for k in np.flatnonzero(joints & labelled)})
-            hidden[i] |= joints
+    labelled = labels.visibility > 0
+    for name, joints in _reasons(labels.xy, veil, occlusion):
+        hidden |= joints
+        for i, k in np.argwhere(joints & labelled).tolist():
+            by[i][skeleton.keypoints[k]] = name
     return Covered(image, replace(labels, visibility=vis.occlude(labels.visibility, hidden)), by, union, occlusion)
 
 
 def _reasons(
-    person: int, xy: NDArray[np.float64], veil: Veil, occlusion: Occlusion | None
-) -> list[tuple[str, NDArray[np.bool_]]]:
-    """What covers which joints of a person, [K] bool each; later ones are nearer to the person and are named."""
-    found = []
+    xy: NDArray[np.float64], veil: Veil, occlusion: Occlusion | None
+) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """What covers which joints, [P,K] bool each; later ones are nearer to the person and are named.  xy [P,K,2]"""
     if veil.pipeline is not None:
-        found.append(("pipeline", covered(xy, veil.pipeline)))
+        yield "pipeline", covered(xy, veil.pipeline)
     if veil.given is not None:
-        found.append(("dataset", covered(xy, veil.given)))
-    if veil.own and (mask := veil.own[person]) is not None:
-        found.append(("dataset", covered(xy, mask)))
+        yield "dataset", covered(xy, veil.given)
+    if veil.own:
+        found = np.zeros(xy.shape[:2], bool)
+        for i, mask in enumerate(veil.own):
+            if mask is not None:
+                found[i] = covered(xy[i], mask)
+        yield "dataset", found
     if occlusion is not None:
-        found.append(("neighbour", covered(xy, occlusion.mask)))
-        found.append(("own", occlusion.covers_own(person, xy)))
-    return found
+        anybody = covered(xy, occlusion.mask)
+        yield "neighbour", anybody
+        own = np.zeros_like(anybody)
+        for i in np.flatnonzero(anybody.any(axis=1)).tolist():
+            own[i] = occlusion.covers_own(i, xy[i])
+        yield "own", own

@@ -132,7 +132,7 @@ def _finish(plan: Plan, task: ImageTask, scene: _Scene, picture: _Picture, done:
     own = _moved(matrix, scene.own_masks, picture.persons, out_wh)
     veil = Veil(given, None if result is None else result.mask, tuple(own))
     with done.timed("occlude"):
-        covered = _cover(plan, task, picture, image, moved.labels, veil)
+        covered = _cover(plan, task, picture, image, moved.labels, veil, in_place=image is not scene.image)
     copied = scene.file if covered.image is scene.image else None
     name = f"{task.stem}{picture.suffix}__c{picture.copy}"
     names = (f"{name}.{plan.image_format}", "")
@@ -179,7 +179,9 @@ def _run_lengths(masks: list[Picture | None]) -> list[dict[str, Any] | None]:
     return [None if mask is None else encode_rle(mask) for mask in masks]
 
 
-def _cover(plan: Plan, task: ImageTask, picture: _Picture, image: Picture, labels: Labels, veil: Veil) -> Covered:
+def _cover(
+    plan: Plan, task: ImageTask, picture: _Picture, image: Picture, labels: Labels, veil: Veil, *, in_place: bool
+) -> Covered:
     streams = [f"{task.key}#{task.names[person]}" for person in picture.persons]
     patches = task.patches[picture.copy - 1] if task.patches and picture.copy else []
     return cover_picture(
@@ -192,6 +194,7 @@ def _cover(plan: Plan, task: ImageTask, picture: _Picture, image: Picture, label
         lambda i: stream(plan.seed, streams[i], picture.copy, "occlusion"),
         lambda: stream(plan.seed, picture.key, picture.copy, "fill"),
         lambda: _patch(patches, plan.max_pixels),
+        in_place=in_place,
     )
 
 
