@@ -58,4 +58,5 @@ def center_weights(heatmap_size: tuple[int, int]) -> NDArray[np.float32]:
     """
     height, width = heatmap_size
     y, x = np.mgrid[:height, :width]
-    return (1.0 + 0.5 * np.exp(-0.1 * np.hypot(x - width / 2, y - height / 2))).astype(np.float32)
+    factors: NDArray[np.float64] = 1.0 + 0.5 * np.exp(-0.1 * np.hypot(x - width / 2, y - height / 2))
+    return factors.astype(np.float32)
