@@ -116,13 +116,18 @@ def _finish(plan: Plan, task: ImageTask, scene: _Scene, picture: _Picture, done:
     before = _select(task.labels, picture.persons)
     with done.timed("warp"):
         image = warp_image(scene.image, drawn.matrix, drawn.out_wh, recipe)
+    still = image is scene.image
     given = None if scene.mask is None else move_mask(drawn.matrix, scene.mask, drawn.out_wh)
     result: Result | None = None
     if recipe.albumentations:
         with done.timed("pipeline"):
             result = _run_pipeline(plan, picture, image, geo.apply_points(drawn.matrix, before.xy), given)
         image = result.image
-    matrix, mirrored, moved = _move(plan, before, drawn, result)
+    if still and result is None:
+        # Where nothing moves, nothing leaves the frame: what the labels have outside it is theirs to say.
+        matrix, mirrored, moved = drawn.matrix, False, Moved(before, np.full(before.xy.shape, np.nan))
+    else:
+        matrix, mirrored, moved = _move(plan, before, drawn, result)
     if plan.drop_empty and recipe.mode == "topdown" and not moved.labels.visibility.any():
         done.empty += 1
         return None

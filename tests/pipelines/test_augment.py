@@ -176,6 +176,17 @@ def test_original_is_the_file_itself_where_nothing_has_to_change(tmp_path):
     assert [one["keypoints"] for one in new[:2]] == [one["keypoints"] for one in old]
 
 
+def test_joint_outside_the_frame_stays_as_labelled_where_nothing_moves(tmp_path):
+    dataset(tmp_path, images=1, persons=1)
+    content = read_labels(tmp_path)
+    content["annotations"][0]["keypoints"][:3] = [-7.5, 3.25, 1]
+    write_labels(tmp_path, content)
+    augment(tmp_path, WILD, include_original=True)
+    original = read_labels(tmp_path / "out")["annotations"][0]
+    assert original["keypoints"] == content["annotations"][0]["keypoints"]
+    assert original["bbox"] == content["annotations"][0]["bbox"]
+
+
 def test_pictures_in_folders_stay_in_folders_and_equal_names_apart(tmp_path):
     dataset(tmp_path, images=3, persons=1)
     content = read_labels(tmp_path)
