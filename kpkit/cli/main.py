@@ -17,7 +17,7 @@ import typer
 from typer.exceptions import TyperException
 
 import kpkit
-from kpkit.cli import augment, convert, demo, doctor, formats, info, mappings, settings, skeletons
+from kpkit.cli import augment, convert, demo, diff, doctor, formats, info, mappings, settings, skeletons
 from kpkit.cli.errors import print_error, usage_error
 from kpkit.cli.output import Console, abandon, unwritable
 from kpkit.cli.parser import Command, Group
@@ -40,6 +40,7 @@ LABELS, KNOWLEDGE, PROGRAM = "Labels", "What kpkit knows", "kpkit itself"
 for _name, _function, _panel in (
     ("convert", convert.convert, LABELS),
     ("augment", augment.augment, LABELS),
+    ("diff", diff.diff, LABELS),
     ("info", info.info, LABELS),
     ("formats", formats.formats, KNOWLEDGE),
     ("skeletons", skeletons.skeletons, KNOWLEDGE),
