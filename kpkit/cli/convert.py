@@ -122,6 +122,19 @@ DryRun = Annotated[
 LowMemory = Annotated[
     bool, typer.Option("--low-memory", help="Rather little memory than speed.", rich_help_panel=OUTPUT)
 ]
+PartSize = Annotated[
+    int,
+    typer.Option(
+        "--part-size",
+        metavar="N",
+        min=0,
+        max=10_000_000,
+        help="Cut a native output into parts of at most N persons and N images. Left out: not cut, unless the input is "
+        "large.",
+        show_default=False,
+        rich_help_panel=OUTPUT,
+    ),
+]
 
 
 @reporting
@@ -147,6 +160,7 @@ def convert(
     force: Force = False,
     dry_run: DryRun = False,
     low_memory: LowMemory = False,
+    part_size: PartSize = 0,
 ) -> None:
     """Convert labels from one format to another.
 
@@ -181,6 +195,7 @@ def convert(
         force=force,
         dry_run=dry_run,
         low_memory=low_memory,
+        part_size=part_size,
     )
     with console.progress() as progress:
         done = run(job, progress=progress)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpkit.core.dataset import Dataset
+from kpkit.core.partition import PartSource
 from kpkit.core.report import Collector, Loss
 from kpkit.core.skeleton import Skeleton
 
@@ -84,11 +85,13 @@ class WriteOptions:
 
     layout        TOML file that describes a team's own CSV or JSON
     final         where the output will stand after the rename: its suffix decides variants, never write there
+    part_size     cut the output into parts of so many persons or images, where the format has parts; 0: whole
     """
 
     final: Path = Path()
     layout: Path | None = None
     low_memory: bool = False
+    part_size: int = 0
 
 
 class Format(ABC):
@@ -102,6 +105,7 @@ class Format(ABC):
     keeps           see Keeps (`keeps_for` where variants differ)
     foreign_skeleton  the skeleton it means when labels come from a format with fixed joints; "" keeps the source's
     fixed_joints    its joints are fixed by the format (MPII, 6-2), not stated in the file
+    has_parts       an output can be cut into parts (WriteOptions.part_size)
     makes_boxes     its users need a box (and an area) a person: made where the labels have none
     """
 
@@ -114,6 +118,7 @@ class Format(ABC):
     keeps: ClassVar[Keeps] = Keeps()
     foreign_skeleton: ClassVar[str] = ""
     fixed_joints: ClassVar[bool] = False
+    has_parts: ClassVar[bool] = False
     makes_boxes: ClassVar[bool] = False
 
     @abstractmethod
@@ -135,6 +140,15 @@ class Format(ABC):
     @abstractmethod
     def read(self, path: Path, options: ReadOptions, collector: Collector) -> Dataset:
         """Read one file or folder; raises FormatError or RecordError with the place of the fault."""
+
+    def parts(self, path: Path, options: ReadOptions, collector: Collector, size: int = 0) -> PartSource | None:
+        """The dataset part by part, in memory that holds one part at a time; None where it is read whole only.
+
+        size  the most persons, and images, of a part; 0: as the dataset is cut, or as suits it
+
+        Raises what `read` raises; errors of single records come when their part is read.
+        """
+        return None
 
     @abstractmethod
     def write(self, dataset: Dataset, path: Path, options: WriteOptions, collector: Collector) -> None:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from kpkit.core.dataset import Dataset, ImageTable
+from kpkit.core.dataset import Dataset
+from kpkit.core.partition import PartSource
 from kpkit.core.report import Collector
-from kpkit.core.table import Column
-from kpkit.errors import DefinitionError, FormatError, InputError
-from kpkit.formats import native_document, native_parquet
+from kpkit.errors import FormatError, InputError
+from kpkit.formats import native_document
 from kpkit.formats.base import Format, Keeps, ReadOptions, WriteOptions
 from kpkit.formats.jsonrows import RowSource
-from kpkit.formats.native_columns import HELP, IMAGE_KINDS, Reader, encode, encode_extra, instance_kinds, stored_name
-from kpkit.formats.native_document import IMAGES, INSTANCES, NAME, SOURCE, Document
-from kpkit.formats.native_source import SourceColumns, raw_rows, restore
-from kpkit.guard import contained, read_bytes, sync_file
-
-EXTRA = "extra:"
+from kpkit.formats.native_document import IMAGES, INSTANCES, NAME, SOURCE, Document, Head
+from kpkit.formats.native_part_write import write_parts
+from kpkit.formats.native_parts import Parts
+from kpkit.formats.native_tables import Tables
+from kpkit.guard import read_bytes, sync_file
 
 
 class NativeFormat(Format):
@@ -29,6 +28,7 @@ class NativeFormat(Format):
     default_output = "dataset.kpk"
     suffixes = (".kpk",)
     usual = ("*.kpk",)
+    has_parts = True
     keeps = Keeps(
         truncated=True,
         bbox_source=True,
@@ -62,54 +62,31 @@ class NativeFormat(Format):
         """
         folder = _folder(path)
         document = Document(folder)
+        if document.parts is not None:
+            return Parts(folder, document).whole()
         files = document.check_file(INSTANCES), document.check_file(IMAGES)
-        images_reader = Reader(native_parquet.read(files[1], document.m), str(files[1]))
-        reader = Reader(native_parquet.read(files[0], document.n), str(files[0]))
-        images = _images(images_reader, document)
-        kinds = instance_kinds(len(document.skeleton))
-        columns = {name: reader.column(stored_name(name), kind) for name, kind in kinds.items()}
-        source = None
-        if document.source is not None:
-            top = read_bytes(document.check_file(SOURCE, whole=True))
-            parts = (images_reader, document.source, top)
-            source = _source(columns, images, reader, files, document, parts)
-        try:
-            return Dataset(
-                skeleton=document.skeleton,
-                images=images,
-                **columns,
-                extras=_extras(reader, document.instance_extras),
-                meta=document.meta,
-                provenance=tuple(document.provenance),
-                source=source,
-                image_root=document.image_root,
-            )
-        except DefinitionError as error:
-            raise FormatError(
-                error.message,
-                code="KP-NATIVE-COLUMN",
-                place=f"{files[0]}: {error.place}",
-                expected=error.expected,
-                got=error.got,
-                help=HELP,
-            ) from error
+        top = read_bytes(document.check_file(SOURCE, whole=True)) if document.source is not None else b""
+        return Tables(*files, document.n, document.m).read(document, document.source, top)[0]
+
+    def parts(self, path: Path, options: ReadOptions, collector: Collector, size: int = 0) -> PartSource | None:
+        """Its parts, where it has some and no other size is asked for."""
+        parts = open_parts(path)
+        return parts if parts is not None and size in (0, parts.size) else None
 
     def write(self, dataset: Dataset, path: Path, options: WriteOptions, collector: Collector) -> None:
         """Write into the empty folder `path`; the description comes last. Equal datasets give equal bytes."""
         from kpkit import __version__
 
-        source = dataset.source if isinstance(dataset.source, RowSource) else None
-        kept = SourceColumns(dataset, source) if source is not None else None
-        _write_images(dataset, path / IMAGES, source, kept)
-        _write_instances(dataset, path / INSTANCES, source, kept)
-        names = [IMAGES, INSTANCES]
-        if source is not None:
-            (path / SOURCE).write_bytes(source.top)
-            names.append(SOURCE)
         final = options.final if options.final != Path() else path
-        document = native_document.make(
-            dataset, path, final, None if kept is None else kept.document, names, __version__
-        )
+        if options.part_size:
+            write_parts(dataset, path, final, options.part_size, __version__)
+            return
+        section = Tables(path / INSTANCES, path / IMAGES, len(dataset), len(dataset.images)).write(dataset)
+        names = [IMAGES, INSTANCES]
+        if isinstance(dataset.source, RowSource):
+            (path / SOURCE).write_bytes(dataset.source.top)
+            names.append(SOURCE)
+        document = native_document.make(Head.of(dataset, section), path, final, names, __version__)
         (path / NAME).write_bytes(document)
         for name in (*names, NAME):
             sync_file(path / name)
@@ -117,9 +94,23 @@ class NativeFormat(Format):
 
 def verify(path: Path) -> None:
     """Compare the checksum of every byte of a dataset; FormatError names the first file that differs."""
-    document = Document(_folder(path))
+    folder = _folder(path)
+    document = Document(folder)
+    if document.parts is not None:
+        Parts(folder, document).verify()
+        return
     for name in (IMAGES, INSTANCES, *([SOURCE] if document.source is not None else [])):
         document.check_file(name, whole=True)
+
+
+def open_parts(path: Path) -> Parts | None:
+    """The parts of a dataset, read one at a time; None where its tables are whole.
+
+    Raises FormatError as NativeFormat.read does.
+    """
+    folder = _folder(path)
+    document = Document(folder)
+    return None if document.parts is None else Parts(folder, document)
 
 
 def _folder(path: Path) -> Path:
@@ -140,69 +131,4 @@ def _folder(path: Path) -> Path:
     return folder
 
 
-def _images(reader: Reader, document: Document) -> ImageTable:
-    columns: dict[str, Any] = {name: reader.column(name, kind) for name, kind in IMAGE_KINDS.items()}
-    for row, path in enumerate(columns["path"].tolist()):
-        place = f"{reader.place}: path[{row}]"
-        if not isinstance(path, str):
-            raise FormatError("an image has no path", code="KP-NATIVE-COLUMN", place=place, help=HELP)
-        if ".." in path or "\\" in path or ":" in path[:2] or "\0" in path or path[:1] == "/":
-            contained(path, place=place)
-    return ImageTable(**columns, extras=_extras(reader, document.image_extras))
-
-
-def _extras(reader: Reader, names: list[str]) -> dict[str, Column]:
-    found: dict[str, Column] = {}
-    for name in names:
-        if EXTRA + name not in reader.names:
-            raise FormatError(
-                f"column '{EXTRA}{name}' is missing", code="KP-NATIVE-COLUMN", place=reader.place, help=HELP
-            )
-        found[name] = reader.extra(EXTRA + name)
-    return found
-
-
-def _source(
-    columns: dict[str, Column],
-    images: ImageTable,
-    reader: Reader,
-    files: tuple[Path, Path],
-    document: Document,
-    parts: tuple[Reader, dict[str, Any], bytes],
-) -> RowSource:
-    images_reader, section, top = parts
-    try:
-        return restore(columns, document.skeleton, images, (reader, images_reader), files, section, top)
-    except (DefinitionError, TypeError, KeyError, AttributeError) as error:
-        raise FormatError(
-            f"the section on the source cannot be used: {error}",
-            code="KP-NATIVE-DOCUMENT",
-            place=document.place,
-            help=HELP,
-        ) from error
-
-
-def _write_images(dataset: Dataset, path: Path, source: RowSource | None, kept: SourceColumns | None) -> None:
-    images = dataset.images
-    columns: dict[str, Any] = {}
-    for name, kind in IMAGE_KINDS.items():
-        columns |= encode(name, getattr(images, name), kind)
-    columns |= {EXTRA + name: encode_extra(column) for name, column in images.extras.items()}
-    columns |= kept.images if kept is not None else {}
-    raw = None
-    if source is not None and len(source.image_rows):
-        raw = raw_rows(source.image_rows, source.image_row_of)
-    native_parquet.write(path, columns, len(images), raw)
-
-
-def _write_instances(dataset: Dataset, path: Path, source: RowSource | None, kept: SourceColumns | None) -> None:
-    columns: dict[str, Any] = {}
-    for name, kind in instance_kinds(len(dataset.skeleton)).items():
-        columns |= encode(stored_name(name), getattr(dataset, name), kind)
-    columns |= {EXTRA + name: encode_extra(column) for name, column in dataset.extras.items()}
-    columns |= kept.instances if kept is not None else {}
-    raw = raw_rows(source.rows, source.row_of) if source is not None and len(dataset) else None
-    native_parquet.write(path, columns, len(dataset), raw)
-
-
-__all__ = ["NativeFormat", "verify"]
+__all__ = ["NativeFormat", "open_parts", "verify"]

@@ -171,23 +171,42 @@ def footer_digest(path: Path) -> str:
         return hashlib.sha256(stream.read()).hexdigest()
 
 
+class RowCache:
+    """Groups of raw rows that were read last, up to 256 MB; one for all the files of a dataset."""
+
+    def __init__(self) -> None:
+        self._groups: dict[tuple[Path, int], Any] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What was read need not travel to another process; the files are there, too.
+        return RowCache, ()
+
+    def get(self, key: tuple[Path, int], read: Callable[[], Any]) -> Any:
+        """The group under `key`, read where it is not there."""
+        known = self._groups.pop(key, None)
+        if known is None:
+            known = read()
+            while self._groups and sum(one.nbytes for one in self._groups.values()) > KEPT_BYTES - known.nbytes:
+                del self._groups[next(iter(self._groups))]
+        # Put last: the first one is the one not used for longest.
+        self._groups[key] = known
+        return known
+
+
 class LazyRows:
-    """Raw rows that stay in their file until they are asked for; the groups used last are kept, up to 256 MB.
+    """Raw rows that stay in their file until they are asked for.
 
     path   the Parquet file      rows    how many it has      separator  what stood between two rows in the source
+    cache  holds what was read last
     """
 
-    def __init__(self, path: Path, rows: int, separator: bytes = b",") -> None:
+    def __init__(self, path: Path, rows: int, separator: bytes = b",", cache: RowCache | None = None) -> None:
         self._path, self._rows, self._separator = path.absolute(), rows, separator
         self._stamp = _stamp(self._path)
-        self._groups: dict[int, Any] = {}
+        self._cache = cache or RowCache()
 
     def __len__(self) -> int:
         return self._rows
-
-    def __getstate__(self) -> dict[str, Any]:
-        # What was read need not travel to another process; the file is there, too.
-        return {**self.__dict__, "_groups": {}}
 
     def get(self, index: int) -> bytes:
         """One row."""
@@ -211,14 +230,7 @@ class LazyRows:
             before = b","
 
     def _load(self, group: int) -> Any:
-        known = self._groups.pop(group, None)
-        if known is None:
-            known = self._read(group)
-            while self._groups and sum(one.nbytes for one in self._groups.values()) > KEPT_BYTES - known.nbytes:
-                del self._groups[next(iter(self._groups))]
-        # Put last: the first one is the one not used for longest.
-        self._groups[group] = known
-        return known
+        return self._cache.get((self._path, group), lambda: self._read(group))
 
     def _read(self, group: int) -> Any:
         with understood(self._path):

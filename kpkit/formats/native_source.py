@@ -20,7 +20,7 @@ from kpkit.core.table import Column, as_ids
 from kpkit.errors import FormatError
 from kpkit.formats.jsonrows import IMAGE_COLUMNS, ROW_COLUMNS, MemoryRows, Rows, RowSource, iterate
 from kpkit.formats.native_columns import HELP, IMAGE_KINDS, Kind, Reader, encode, instance_kinds, stored_name
-from kpkit.formats.native_parquet import LazyRows, RawRows
+from kpkit.formats.native_parquet import LazyRows, RawRows, RowCache
 from kpkit.formats.rowdiff import differs
 
 if TYPE_CHECKING:
@@ -130,10 +130,12 @@ def restore(
     files: tuple[Path, Path],
     document: Mapping[str, Any],
     top: bytes,
+    cache: RowCache | None = None,
 ) -> RowSource:
     """The source of a dataset that was read; raw rows stay in their files.
 
     columns  instance columns as read      readers, files  of instances and images      document  section `source`
+    cache    holds raw rows that were read last
     """
     n, m = len(columns["image_index"]), len(images)
     before = skeleton if "skeleton" not in document else Skeleton.from_dict(document["skeleton"])
@@ -162,8 +164,8 @@ def restore(
     return RowSource(
         top=top,
         variant=str(document.get("variant", "")),
-        rows=LazyRows(files[0], n, _separator(document, "separator")) if n else MemoryRows(b"", []),
-        image_rows=LazyRows(files[1], m, _separator(document, "image_separator"))
+        rows=LazyRows(files[0], n, _separator(document, "separator"), cache) if n else MemoryRows(b"", []),
+        image_rows=LazyRows(files[1], m, _separator(document, "image_separator"), cache)
         if m and has_rows
         else MemoryRows(b"", []),
         row_of=np.where(none, -1, np.arange(n)),

@@ -39,6 +39,7 @@ class ConvertJob:
     output          file or folder; None: kpkit-out/convert-TARGET in `folder`
     bbox, bbox_pad  see kpkit.core.boxes; bbox None: "auto" where the target has boxes and the labels came from another
                     format
+    part_size       persons or images in a part of a native output; 0: not cut, unless the input is large
     """
 
     source: str
@@ -62,6 +63,7 @@ class ConvertJob:
     force: bool = False
     dry_run: bool = False
     low_memory: bool = False
+    part_size: int = 0
 
 
 def convert(source: str, target: str, *inputs: str | Path, output: str | Path | None = None, **options: Any) -> Report:
@@ -94,7 +96,7 @@ def run(job: ConvertJob, progress: Progress | None = None) -> Report:
     started = time.monotonic()
     tell = progress or (lambda stage, done, total: None)
     source, target = get_format(job.source), get_format(job.target)
-    _check_options(job)
+    _check_options(job, target)
     output, in_folder = _output(job, target)
     if not job.dry_run:
         check_free(output, force=job.force, directory=in_folder or target.kind == "folder")
@@ -142,11 +144,19 @@ def write_report(report: Report, path: Path) -> None:
         temporary.write_text(json.dumps(report.as_dict(), indent=1) + "\n", encoding="utf-8")
 
 
-def _check_options(job: ConvertJob) -> None:
+def _check_options(job: ConvertJob, target: Format) -> None:
     if job.skeleton is not None and job.keep_skeleton:
         raise UsageError("--skeleton and --keep-skeleton exclude each other", code="KP-USAGE", help="leave one out")
     if job.copy_images and job.link_images:
         raise UsageError("--copy-images and --link-images exclude each other", code="KP-USAGE", help="leave one out")
+    if job.part_size and not target.has_parts:
+        raise UsageError(
+            "only native datasets have parts",
+            code="KP-USAGE",
+            expected="kpkit convert SRC native --part-size N",
+            got=f"{target.name} --part-size {job.part_size}",
+            help="leave --part-size out",
+        )
 
 
 def _check_overlap(job: ConvertJob, inputs: list[Path], output: Path) -> None:
@@ -278,11 +288,15 @@ def _write(
     tell("writing", 0, 1)
     folder = in_folder or target.kind == "folder"
     with publish(output, force=job.force, directory=folder) as temporary:
+        options = WriteOptions(
+            final=output / target.default_output if in_folder else output,
+            low_memory=job.low_memory,
+            part_size=job.part_size,
+        )
         if in_folder:
-            options = WriteOptions(final=output / target.default_output, low_memory=job.low_memory)
             write_into(target, dataset, temporary, options, collector)
         else:
-            target.write(dataset, temporary, WriteOptions(final=output, low_memory=job.low_memory), collector)
+            target.write(dataset, temporary, options, collector)
         if job.copy_images or job.link_images:
             root = image_folder(job.images, dataset)
             places = target.image_targets(dataset)

@@ -80,9 +80,9 @@ def test_the_description_is_what_its_schema_says(tmp_path: Path) -> None:
 
 
 def test_a_newer_dataset_is_refused_with_both_versions(tmp_path: Path) -> None:
-    path = edit(make(tmp_path / "x.kpk"), lambda d: d.update(schema_version=2, kpkit_version="9.1"))
+    path = edit(make(tmp_path / "x.kpk"), lambda d: d.update(schema_version=3, kpkit_version="9.1"))
     error = refused(path)
-    assert (error.expected, error.got) == ("at most 1", "2 (kpkit 9.1)")
+    assert (error.expected, error.got) == ("at most 2", "3 (kpkit 9.1)")
     assert error.help == "pip install --upgrade kpkit"
 
 

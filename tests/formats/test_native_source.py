@@ -55,9 +55,9 @@ def read_coco(path: Path) -> Dataset:
     return CocoFormat().read(path, ReadOptions(), Collector())
 
 
-def through_native(dataset: Dataset, path: Path) -> Dataset:
+def through_native(dataset: Dataset, path: Path, part_size: int = 0) -> Dataset:
     path.mkdir()
-    NativeFormat().write(dataset, path, WriteOptions(final=path), Collector())
+    NativeFormat().write(dataset, path, WriteOptions(final=path, part_size=part_size), Collector())
     return NativeFormat().read(path, ReadOptions(), Collector())
 
 
@@ -111,19 +111,21 @@ CHANGES = [
 ]
 
 
+@pytest.mark.parametrize("part_size", [0, 1, 2, 100])
 @pytest.mark.parametrize("change", CHANGES)
-def test_coco_written_from_native_is_coco_written_directly(tmp_path: Path, change: Any) -> None:
+def test_coco_written_from_native_is_coco_written_directly(tmp_path: Path, change: Any, part_size: int) -> None:
     dataset = change(read_coco(coco_file(tmp_path / "in.json")))
-    again = through_native(dataset, tmp_path / "x.kpk")
+    again = through_native(dataset, tmp_path / "x.kpk", part_size)
     assert coco_bytes(again, tmp_path / "b.json") == coco_bytes(dataset, tmp_path / "a.json")
     assert again.source is not None
     assert dataset.source is not None
     assert again.source.extra_counts() == dataset.source.extra_counts()
 
 
-def test_unchanged_coco_comes_back_byte_for_byte(tmp_path: Path) -> None:
-    direct = coco_bytes(read_coco(coco_file(tmp_path / "in.json")), tmp_path / "direct.json")
-    again = through_native(read_coco(tmp_path / "in.json"), tmp_path / "x.kpk")
+@pytest.mark.parametrize("part_size", [0, 1])
+def test_unchanged_coco_comes_back_byte_for_byte(tmp_path: Path, part_size: int) -> None:
+    direct = coco_bytes(read_coco(coco_file(tmp_path / "in.json", persons=7)), tmp_path / "direct.json")
+    again = through_native(read_coco(tmp_path / "in.json"), tmp_path / "x.kpk", part_size)
     assert coco_bytes(again, tmp_path / "out.json") == direct
     rows = msgspec.json.decode(direct)["annotations"]
     assert rows == msgspec.json.decode((tmp_path / "in.json").read_bytes())["annotations"]
@@ -168,8 +170,9 @@ def test_rows_of_many_groups_are_found_in_any_order(tmp_path: Path) -> None:
     assert again.source.rows.get(16_500) == dataset.source.rows.get(16_500)  # type: ignore[union-attr]
 
 
-def test_a_source_travels_to_another_process(tmp_path: Path) -> None:
-    again = through_native(read_coco(coco_file(tmp_path / "in.json")), tmp_path / "x.kpk")
+@pytest.mark.parametrize("part_size", [0, 2])
+def test_a_source_travels_to_another_process(tmp_path: Path, part_size: int) -> None:
+    again = through_native(read_coco(coco_file(tmp_path / "in.json")), tmp_path / "x.kpk", part_size)
     expected = coco_bytes(again, tmp_path / "a.json")
     assert coco_bytes(pickle.loads(pickle.dumps(again)), tmp_path / "b.json") == expected
 
@@ -177,5 +180,6 @@ def test_a_source_travels_to_another_process(tmp_path: Path) -> None:
 def test_real_coco_files_come_back_byte_for_byte(real_data: Path, tmp_path: Path) -> None:
     for name in ("val2017_subset_2213_manhph", "cocomini_person_keypoints_val2017", "mmpose_test_coco"):
         dataset = read_coco(real_data / "data" / "coco" / f"{name}.json")
-        again = through_native(dataset, tmp_path / f"{name}.kpk")
-        assert coco_bytes(again, tmp_path / "b.json") == coco_bytes(dataset, tmp_path / "a.json")
+        for part_size in (0, 100):
+            again = through_native(dataset, tmp_path / f"{name}-{part_size}.kpk", part_size)
+            assert coco_bytes(again, tmp_path / "b.json") == coco_bytes(dataset, tmp_path / "a.json")

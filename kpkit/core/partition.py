@@ -1,0 +1,132 @@
+"""Cuts a dataset into parts: neighbouring images with all their persons, so that no image stands in two parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kpkit.core.dataset import INSTANCE_COLUMNS, Dataset
+from kpkit.core.report import Collector
+
+Index = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a dataset.
+
+    dataset      its images, and the persons in them, in the order of the whole dataset
+    rows         [N]  int64  row of each person in the whole dataset, rising
+    first_image  row of its first image in the whole dataset; the others follow
+    """
+
+    dataset: Dataset
+    rows: Index
+    first_image: int
+
+
+class PartRef(Protocol):
+    """Where one part is: small, picklable, and loaded in whichever process works on it."""
+
+    def load(self, collector: Collector) -> Part:
+        """Read the part; what is noticed goes to the collector."""
+        ...
+
+
+class PartSource(Protocol):
+    """A dataset that is read part by part; all parts together are what reading it whole gives."""
+
+    @property
+    def n(self) -> int:
+        """Persons in all."""
+        ...
+
+    @property
+    def m(self) -> int:
+        """Images in all."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def refs(self) -> Iterator[PartRef]:
+        """The parts, in order."""
+        ...
+
+
+@dataclass(frozen=True)
+class MemoryPart:
+    """A part of a dataset that is in memory anyway."""
+
+    part: Part
+
+    def load(self, collector: Collector) -> Part:
+        """See PartRef."""
+        return self.part
+
+
+class MemoryParts:
+    """A dataset in memory, cut into parts of `size`."""
+
+    def __init__(self, dataset: Dataset, size: int) -> None:
+        self._dataset, self._size = dataset, size
+        self.n, self.m = len(dataset), len(dataset.images)
+        self._count = len(cut(np.bincount(dataset.image_index, minlength=self.m), size))
+
+    def __len__(self) -> int:
+        return self._count
+
+    def refs(self) -> Iterator[PartRef]:
+        """See PartSource."""
+        return map(MemoryPart, split(self._dataset, self._size))
+
+
+def cut(persons: Index, size: int) -> list[tuple[int, int]]:
+    """Ranges (first, end) of images with at most `size` images and `size` persons each; at least one range.
+
+    persons  [M]  int64  persons in each image
+
+    An image with more persons than `size` is a range of its own. Each range is as long as it can be.
+    """
+    before = np.concatenate(([0], np.cumsum(persons, dtype=np.int64)))
+    ranges = []
+    first, m = 0, len(persons)
+    while first < m:
+        most = int(np.searchsorted(before, before[first] + size, side="right")) - 1
+        end = min(max(most, first + 1), first + size, m)
+        ranges.append((first, end))
+        first = end
+    return ranges or [(0, 0)]
+
+
+def rows_by_range(image_index: Index, ranges: list[tuple[int, int]]) -> Iterator[Index]:
+    """The rows of the persons of each range of images, rising.
+
+    image_index  [N]  int64  -1: in no range
+    """
+    order = np.argsort(image_index, kind="stable")
+    grouped = image_index[order]
+    for first, end in ranges:
+        at, to = np.searchsorted(grouped, (first, end))
+        yield np.sort(order[at:to])
+
+
+def split(dataset: Dataset, size: int) -> Iterator[Part]:
+    """The parts of a dataset, in order; one without images is one part.
+
+    size  the most persons, and the most images, of a part (see `cut`)
+    """
+    ranges = cut(np.bincount(dataset.image_index, minlength=len(dataset.images)), size)
+    for (first, end), rows in zip(ranges, rows_by_range(dataset.image_index, ranges), strict=True):
+        images = np.arange(first, end)
+        columns = {name: getattr(dataset, name)[rows] for name in INSTANCE_COLUMNS}
+        part = dataset.replace(
+            **columns | {"image_index": columns["image_index"] - first},
+            images=dataset.images.take(images),
+            extras={name: column[rows] for name, column in dataset.extras.items()},
+            source=dataset.source.take(rows, images) if dataset.source is not None else None,
+        )
+        yield Part(part, rows, first)
