@@ -35,7 +35,12 @@ _BUILT_IN: dict[str, dict[str, str]] = {
         "native": "kpkit.formats.native:NativeFormat",
     },
     CODECS: {},
-    RULES: {},
+    RULES: {
+        "records": "kpkit.qa.rules_records:RULES",
+        "boxes": "kpkit.qa.rules_boxes:RULES",
+        "persons": "kpkit.qa.rules_persons:RULES",
+        "skeleton": "kpkit.qa.rules_skeleton:RULES",
+    },
 }
 
 ALIASES = {"6-2": "six2", "yolo": "yolo-pose", "kpk": "native"}

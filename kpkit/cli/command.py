@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Annotated, Any, Concatenate, Literal, ParamSpec
+from typing import Annotated, Any, Concatenate, Literal, ParamSpec, overload
 
 import typer
 
@@ -16,16 +16,11 @@ from kpkit.errors import KpkitError
 P = ParamSpec("P")
 PANEL = "Messages"
 
+FORMATS = ("text", "json")
+
+Run = Callable[Concatenate[Console, P], int | None]
+
 _COMMON = (
-    inspect.Parameter(
-        "format",
-        inspect.Parameter.KEYWORD_ONLY,
-        default="text",
-        annotation=Annotated[
-            Literal["text", "json"],
-            typer.Option("--format", metavar="text|json", help="How the result is printed.", rich_help_panel=PANEL),
-        ],
-    ),
     inspect.Parameter(
         "json",
         inspect.Parameter.KEYWORD_ONLY,
@@ -52,14 +47,40 @@ _COMMON = (
 )
 
 
-def reporting(function: Callable[Concatenate[Console, P], int | None]) -> Callable[..., int]:
-    """A command function that gets a Console first, and whose errors are printed and counted as exit codes."""
+def _format_option(formats: tuple[str, ...]) -> inspect.Parameter:
+    shown = "|".join(formats)
+    option = typer.Option("--format", metavar=shown, help="How the result is printed.", rich_help_panel=PANEL)
+    choices: Any = Literal[formats]
+    return inspect.Parameter(
+        "format", inspect.Parameter.KEYWORD_ONLY, default="text", annotation=Annotated[choices, option]
+    )
 
+
+@overload
+def reporting(function: Run[P]) -> Callable[..., int]: ...
+
+
+@overload
+def reporting(*, formats: tuple[str, ...]) -> Callable[[Run[P]], Callable[..., int]]: ...
+
+
+def reporting(function: Run[P] | None = None, *, formats: tuple[str, ...] = FORMATS) -> Any:
+    """A command function that gets a Console first, and whose errors are printed and counted as exit codes.
+
+    formats  what `--format` takes, "text" and "json" among them; the function finds the one asked for in
+             `console.format`
+    """
+    if function is None:
+        return functools.partial(_command, formats=formats)
+    return _command(function, formats=formats)
+
+
+def _command(function: Run[P], *, formats: tuple[str, ...]) -> Callable[..., int]:
     @functools.wraps(function)
     def command(*args: P.args, **kwargs: P.kwargs) -> int:
         output = {name: kwargs.pop(name) for name in ("format", "json", "quiet", "debug")}
         console = Console(
-            json=bool(output["json"]) or output["format"] == "json",
+            format="json" if output["json"] else str(output["format"]),
             quiet=bool(output["quiet"]),
             debug=bool(output["debug"]),
         )
@@ -79,8 +100,9 @@ def reporting(function: Callable[Concatenate[Console, P], int | None]) -> Callab
     signature = inspect.signature(function, eval_str=True)
     own = list(signature.parameters.values())[1:]
     keywords = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
+    common = (_format_option(formats), *_COMMON)
     # typer reads the signature and, for plain annotations, the hints.
     described: Any = command
-    described.__signature__ = signature.replace(parameters=[*keywords, *_COMMON], return_annotation=int)
-    described.__annotations__ = {parameter.name: parameter.annotation for parameter in (*keywords, *_COMMON)}
+    described.__signature__ = signature.replace(parameters=[*keywords, *common], return_annotation=int)
+    described.__annotations__ = {parameter.name: parameter.annotation for parameter in (*keywords, *common)}
     return command

@@ -17,7 +17,20 @@ import typer
 from typer.exceptions import TyperException
 
 import kpkit
-from kpkit.cli import augment, convert, demo, diff, doctor, formats, info, mappings, settings, skeletons
+from kpkit.cli import (
+    augment,
+    convert,
+    demo,
+    diff,
+    doctor,
+    formats,
+    info,
+    mappings,
+    rule,
+    settings,
+    skeletons,
+    validate,
+)
 from kpkit.cli.errors import print_error, usage_error
 from kpkit.cli.output import Console, abandon, unwritable
 from kpkit.cli.parser import Command, Group
@@ -42,9 +55,11 @@ for _name, _function, _panel in (
     ("augment", augment.augment, LABELS),
     ("diff", diff.diff, LABELS),
     ("info", info.info, LABELS),
+    ("validate", validate.validate, LABELS),
     ("formats", formats.formats, KNOWLEDGE),
     ("skeletons", skeletons.skeletons, KNOWLEDGE),
     ("mappings", mappings.mappings, KNOWLEDGE),
+    ("rule", rule.rule, KNOWLEDGE),
     ("demo", demo.demo, PROGRAM),
     ("doctor", doctor.doctor, PROGRAM),
 ):

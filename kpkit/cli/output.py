@@ -33,11 +33,12 @@ class Console:
     """The two streams of one command.
 
     json   one JSON document instead of text        quiet  no notes, no progress, only what must be said
-    debug  tracebacks of errors
+    debug  tracebacks of errors                     format "text", "json", or another one that the command offers
     """
 
-    def __init__(self, *, json: bool = False, quiet: bool = False, debug: bool = False) -> None:
-        self.as_json = json
+    def __init__(self, *, json: bool = False, quiet: bool = False, debug: bool = False, format: str = "text") -> None:
+        self.format = "json" if json else format
+        self.as_json = self.format == "json"
         self.quiet = quiet
         self.debug = debug
 
@@ -63,6 +64,10 @@ class Console:
         document = {"schema_version": SCHEMA_VERSION, **document}
         text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False, default=str)
         _write(sys.stdout, text + "\n")
+
+    def raw(self, text: str) -> None:
+        """Text of a format that programs read, as it is."""
+        _write(sys.stdout, text)
 
     def note(self, *parts: Part) -> None:
         """A line on stderr that `--quiet` leaves out."""

@@ -68,11 +68,13 @@ class JointLine:
 class Collector:
     """Gathers issues while files are read and written.
 
-    mode  "raise": the first error is raised; "collect": errors are kept as findings
+    mode         "raise": the first error is raised; "collect": errors are kept as findings
+    places_kept  how many places of an issue are kept; readers name no more of them. None: every one
     """
 
-    def __init__(self, mode: Literal["raise", "collect"] = "raise") -> None:
+    def __init__(self, mode: Literal["raise", "collect"] = "raise", *, places_kept: int | None = PLACES_KEPT) -> None:
         self.mode = mode
+        self.places_kept = places_kept
         self._issues: dict[tuple[str, str], Issue] = {}
 
     def issue(
@@ -92,7 +94,7 @@ class Collector:
         known = self._issues.setdefault((code, message), Issue(code, severity, message, 0, [], help))
         known.count += count
         for one in ([place] if place else []) + (places or []):
-            if len(known.places) < PLACES_KEPT:
+            if self.places_kept is None or len(known.places) < self.places_kept:
                 known.places.append(one)
 
     def note(self, code: str, message: str, *, place: str = "", count: int = 1) -> None:

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpkit.core.dataset import ImageTable
-from kpkit.core.report import PLACES_KEPT
 from kpkit.core.table import Column
 from kpkit.errors import RecordError
 
@@ -65,7 +64,9 @@ def look_at_points(
         "KP-COCO-NUM-KEYPOINTS",
         "num_keypoints is not the number of labelled joints; the joints are believed",
         count=len(wrong),
-        places=[reader.place(reader.n + row, ".num_keypoints") for row in wrong[:PLACES_KEPT].tolist()],
+        places=[
+            reader.place(reader.n + row, ".num_keypoints") for row in wrong[: reader.collector.places_kept].tolist()
+        ],
     )
     rows: list[int] = (np.flatnonzero(ghost.any(axis=1)) + reader.n).tolist()
     return rows
@@ -78,7 +79,7 @@ def _report(found: NDArray[np.bool_], code: str, message: str, reader: ColumnRea
     start = reader.n if base is None else base
     places = [
         reader.place(start + row, f".keypoints[{3 * joint}] ({reader.names[joint]})")
-        for row, joint in np.argwhere(found)[:PLACES_KEPT].tolist()
+        for row, joint in np.argwhere(found)[: reader.collector.places_kept].tolist()
     ]
     reader.collector.issue(code, message, count=count, places=places)
 

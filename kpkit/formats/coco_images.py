@@ -123,7 +123,8 @@ def _merge(ids: Column, raws: Sequence[Any], path: Path, collector: Collector) -
         first = np.unique(group, return_index=True)[1]
     if len(first) == len(ids):
         return np.arange(len(ids))
-    for row in np.setdiff1d(np.arange(len(ids)), first).tolist():
+    repeated = np.setdiff1d(np.arange(len(ids)), first).tolist()
+    for row in repeated:
         original = int(first[group[row]])
         if bytes(raws[row]) != bytes(raws[original]) and _value(raws[row]) != _value(raws[original]):
             collector.error(
@@ -140,7 +141,7 @@ def _merge(ids: Column, raws: Sequence[Any], path: Path, collector: Collector) -
     collector.issue(
         "KP-COCO-IMAGE-TWICE",
         f"image rows listed more than once and merged: {len(first)} images in {len(ids)} rows, up to {times} times",
-        place=f"{path}: images",
+        places=[f"{path}: images[{row}]" for row in repeated[: collector.places_kept]],
         count=len(ids) - len(first),
     )
     return np.sort(first).astype(np.int64)

@@ -168,5 +168,5 @@ def _check_agreement(
             "KP-MPII-ROWS-DISAGREE",
             f"entries of one image disagree on {name}; the first one counts",
             count=len(wrong),
-            places=[f"{path}: annolist({row + 1})" for row in wrong[:5]],
+            places=[f"{path}: annolist({row + 1})" for row in wrong[: collector.places_kept]],
         )

@@ -184,7 +184,8 @@ def _joints(
 
 
 def _issue(where: NDArray[np.bool_], message: str, code: str, path: Path, collector: Collector) -> None:
-    places = [f"{path}: [{person}].joints[{joint}]" for person, joint in np.argwhere(where)[:5].tolist()]
+    kept = np.argwhere(where)[: collector.places_kept].tolist()
+    places = [f"{path}: [{person}].joints[{joint}]" for person, joint in kept]
     collector.issue(code, message, count=int(np.count_nonzero(where)), places=places)
 
 

@@ -234,7 +234,7 @@ def _count_boxes(rows: Rows, labels: Sequence[str], collector: Collector) -> Non
     """Boxes that leave the image are kept: cutting them would change labels that nobody asked to change."""
     box = rows.values[:, 1:5]
     beyond = np.maximum(box[:, 2:] / 2 - box[:, :2], box[:, :2] + box[:, 2:] / 2 - 1).max(axis=1, initial=-1.0)
-    where = [_line(rows, row, labels) for row in np.flatnonzero(beyond > ROUNDING)[:5]]
+    where = [_line(rows, row, labels) for row in np.flatnonzero(beyond > ROUNDING)[: collector.places_kept]]
     slightly = int(np.count_nonzero((beyond > 0) & (beyond <= ROUNDING)))
     if slightly:
         collector.note("KP-YOLO-BOX-ROUNDED", "boxes leave the image by the last decimal; kept", count=slightly)
@@ -254,7 +254,7 @@ def _ghosts(
     ghosts: dict[int, list[list[float]]] = {}
     for row, joint in found:
         ghosts.setdefault(row, []).append([joint, *points.xy[row, joint].tolist()])
-    places = [f"{_line(rows, row, labels)}, joint {joint}" for row, joint in found[:5]]
+    places = [f"{_line(rows, row, labels)}, joint {joint}" for row, joint in found[: collector.places_kept]]
     collector.issue(
         "KP-YOLO-GHOST",
         "unlabelled joints (flag 0) have coordinates; they are kept aside and written back to YOLO only",

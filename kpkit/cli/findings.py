@@ -1,0 +1,110 @@
+"""How findings are printed: for people by rule, for programs as JSON, JSON lines, SARIF or GitHub's annotations."""
+
+from __future__ import annotations
+
+import json
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kpkit.cli.output import Console, Part, plural
+from kpkit.cli.report import SEVERITY_STYLE
+
+if TYPE_CHECKING:
+    from kpkit.pipelines.findings import Finding
+    from kpkit.pipelines.validate import Validation
+    from kpkit.qa.rules import Rule
+
+SHOWN = 5
+
+
+def print_validation(console: Console, found: Validation, *, every: bool) -> None:
+    """All that was found, in the format asked for."""
+    if console.format == "json":
+        console.document(found.as_dict())
+    elif console.format == "jsonl":
+        console.raw("".join(json.dumps(one.as_dict(), ensure_ascii=False) + "\n" for one in found.findings()))
+    elif console.format in {"sarif", "github"}:
+        from kpkit.pipelines.findings_formats import github, sarif
+
+        console.raw(sarif(found) if console.format == "sarif" else github(found))
+    else:
+        _print_text(console, found, None if every else SHOWN)
+
+
+def _print_text(console: Console, found: Validation, limit: int | None) -> None:
+    rules = {rule.id: rule for rule in found.rules}
+    counts = found.counts
+    console.line((str(found.loaded.path), "bold cyan"), f": {found.loaded.format.name}, {_size(found)}")
+    console.line()
+    for (_, code), group in groupby(found.findings(limit), key=lambda one: (one.severity, one.rule)):
+        _print_rule(console, rules[code], list(group), counts[code], found.loaded.path)
+    if counts and not console.quiet:
+        _print_summary(console, found, counts, rules)
+    if not console.quiet:
+        for code, why in found.unchecked.items():
+            console.line((f"not checked[{code}]", "bold blue"), f" {rules[code].name}: {why}")
+    _print_end(console, found, counts)
+
+
+def _print_rule(console: Console, rule: Rule, findings: list[Finding], count: int, found_in: Path) -> None:
+    severity = findings[0].severity
+    total = f" ({count:,})" if count > 1 else ""
+    console.line((f"{severity}[{rule.id}]", SEVERITY_STYLE[severity]), (f" {rule.name}: {rule.reason}", "bold"), total)
+    # What is the same for all is said once.
+    same = len(findings) > 1 and len({one.message for one in findings}) == 1
+    if same and findings[0].message:
+        console.line(f"  {findings[0].message}")
+    name = found_in.name
+    for one in findings:
+        _print_finding(console, one, one.place.replace(str(found_in), name, 1), "" if same else one.message)
+    rest = count - sum(one.count for one in findings)
+    if rest > 0:
+        console.line((f"      and {rest:,} more", "dim"))
+    if rule.help:
+        console.line(("  help: ", "bold cyan"), rule.help)
+    console.line()
+
+
+def _print_finding(console: Console, one: Finding, place: str, message: str) -> None:
+    parts: list[Part] = [("  --> ", "bold blue"), place]
+    who = f" id {one.instance_id}" if one.instance_id is not None else ""
+    where = f" in {one.image}" if one.image and one.image not in one.place else ""
+    if who or where:
+        parts.append((f"{',' if who else ''}{who}{where}", "dim"))
+    if message:
+        parts.append(f": {message}")
+    if one.count > 1:
+        parts.append((f" ({one.count:,} times)", "dim"))
+    if one.confidence < 1:
+        parts.append((f" (confidence {one.confidence:.2f})", "dim"))
+    console.line(*parts)
+
+
+def _print_summary(console: Console, found: Validation, counts: dict[str, int], rules: dict[str, Rule]) -> None:
+    rows: list[list[Part]] = []
+    for code, count in counts.items():
+        rule = rules[code]
+        style = SEVERITY_STYLE[rule.severity]
+        fixable = "--fix" if rule.fixable else ""
+        rows.append([f"  {code}", (rule.severity, style), f"{count:,}", rule.name, (fixable, "cyan")])
+    console.table(("  rule", "severity", "count", "name", "mended by"), rows, right=(2,))
+    console.line()
+
+
+def _print_end(console: Console, found: Validation, counts: dict[str, int]) -> None:
+    if not counts:
+        looked = len(found.rules) - len(found.unchecked)
+        console.line(("Nothing found", "bold green"), f": {plural(looked, 'rule')} looked at {_size(found)}")
+        return
+    severities = found.by_severity()
+    said = ", ".join(plural(count, severity) for severity, count in severities.items() if count)
+    fixable = sum(count for code, count in counts.items() if any(r.id == code and r.fixable for r in found.rules))
+    console.line(("Found ", "bold"), (said, "bold"))
+    if fixable and not console.quiet:
+        console.line(f"{plural(fixable, 'finding')} can be mended with --fix; `kpkit rule CODE` explains a rule")
+
+
+def _size(found: Validation) -> str:
+    dataset = found.loaded.dataset
+    return f"{plural(len(dataset), 'person')} in {plural(len(dataset.images), 'image')}"

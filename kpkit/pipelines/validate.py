@@ -1,0 +1,191 @@
+"""`validate`: labels are read as far as they can be, and every rule looks at them."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from kpkit.core.dataset import Dataset
+from kpkit.core.report import Collector, Issue, Severity
+from kpkit.formats.jsonrows import RowSource
+from kpkit.pipelines.bulk import uncollected
+from kpkit.pipelines.findings import Finding, Places
+from kpkit.pipelines.load import LabelSource, Loaded, load_labels
+from kpkit.qa.rule_table import selected
+from kpkit.qa.rules import CategoryText, Found, PictureFacts, Rule, View
+
+SCHEMA_VERSION = 1
+LEVELS: tuple[Severity, ...] = ("note", "warning", "error")
+# Findings of the reader that a rule makes anew, with more to say.
+MADE_ANEW = frozenset({"KP-JOINT-OUTSIDE", "KP-SKELETON-LATERAL", "KP-YOLO-BOX-OUTSIDE", "KP-YOLO-BOX-ROUNDED"})
+READER = "KP199"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidateJob:
+    """What to look at and for.
+
+    source          where the labels are
+    select, ignore  ids, beginnings of ids, or names of rules; nothing selected: all
+    """
+
+    source: LabelSource
+    select: Sequence[str] = ()
+    ignore: Sequence[str] = ()
+
+
+@dataclass
+class Validation:
+    """What was found.
+
+    loaded      the labels                    rules    that were asked for, by id
+    unchecked   rule -> why it cannot tell    counts   rule -> findings
+    seconds     reading, checking
+    """
+
+    loaded: Loaded
+    rules: list[Rule]
+    columns: list[tuple[Rule, Found]] = field(default_factory=list)
+    issues: list[tuple[Rule, Issue]] = field(default_factory=list)
+    unchecked: dict[str, str] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def places(self) -> Places:
+        """Names of places in the file."""
+        return Places(self.loaded.dataset, self.loaded.path)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Findings by rule, in the order of the rules; rules without one are left out."""
+        counts: Counter[str] = Counter()
+        for rule, found in self.columns:
+            counts[rule.id] += len(found)
+        for rule, issue in self.issues:
+            counts[rule.id] += issue.count
+        return {rule.id: counts[rule.id] for rule in self.rules if counts[rule.id]}
+
+    def by_severity(self) -> dict[Severity, int]:
+        """Findings by severity."""
+        counts: dict[Severity, int] = dict.fromkeys(LEVELS[::-1], 0)
+        for rule, found in self.columns:
+            counts[rule.severity] += len(found)
+        for rule, issue in self.issues:
+            counts[issue.severity if rule.id == READER else rule.severity] += issue.count
+        return counts
+
+    def findings(self, limit: int | None = None) -> list[Finding]:
+        """All findings, errors first, then by rule, then in the order of the file.
+
+        limit  at most so many of each rule
+        """
+        places = self.places
+        by_rule: dict[str, list[Finding]] = {rule.id: [] for rule in self.rules}
+        for rule, issue in self.issues:
+            by_rule[rule.id] += places.from_issue(rule, issue)
+        for rule, found in self.columns:
+            by_rule[rule.id] += places.from_rule(rule, found)
+        order = {level: number for number, level in enumerate(LEVELS[::-1])}
+        every: list[Finding] = []
+        for group in by_rule.values():
+            group.sort(key=lambda one: (order[one.severity], one.instance_row, one.image_row, one.raw_row))
+            every += group[:limit]
+        return sorted(every, key=lambda one: (order[one.severity], one.rule))
+
+    def fails(self, level: Severity) -> bool:
+        """Whether there is a finding of that severity or a worse one."""
+        worse = LEVELS[LEVELS.index(level) :]
+        return any(count for severity, count in self.by_severity().items() if severity in worse)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "path": str(self.loaded.path),
+            "format": self.loaded.format.name,
+            "skeleton": self.loaded.dataset.skeleton.name,
+            "counts": self.loaded.dataset.counts(),
+            "severities": self.by_severity(),
+            "rules": self.counts,
+            "unchecked": self.unchecked,
+            "findings": [one.as_dict() for one in self.findings()],
+        }
+
+
+def run(job: ValidateJob) -> Validation:
+    """Read and check.
+
+    Raises UsageError for an unknown rule or no single candidate, InputError where the file cannot be read at all.
+    """
+    rules = selected(job.select, job.ignore)
+    start = time.perf_counter()
+    collector = Collector("collect", places_kept=None)
+    loaded = load_labels(job.source, collector)
+    read = time.perf_counter()
+    validation = Validation(loaded, rules)
+    with uncollected():
+        _take_issues(validation, collector.issues)
+        check(validation, view_of(loaded, rules))
+    validation.seconds = {"reading": read - start, "checking": time.perf_counter() - read}
+    return validation
+
+
+def view_of(loaded: Loaded, rules: Sequence[Rule]) -> View:
+    """The labels as rules see them; the pictures are looked at where a rule needs them and they are there."""
+    return View(loaded.dataset, format=_format(loaded), categories=_categories(loaded.dataset))
+
+
+def check(validation: Validation, view: View) -> None:
+    """Run the rules that look at columns."""
+    for rule in validation.rules:
+        if rule.check is None:
+            continue
+        if rule.pictures and view.pictures is None:
+            validation.unchecked[rule.id] = "the pictures were not found; say where they are with --images DIR"
+            continue
+        result = rule.check(view)
+        if isinstance(result, str):
+            validation.unchecked[rule.id] = result
+        else:
+            validation.columns += [(rule, found) for found in result if len(found)]
+
+
+def _take_issues(validation: Validation, issues: Sequence[Issue]) -> None:
+    """Give what the reader noticed to the rules that stand for it."""
+    by_code = {code: rule for rule in selected((), ()) for code in rule.codes}
+    wanted = {rule.id: rule for rule in validation.rules}
+    numbers = {place for issue in issues if issue.code == "KP-JSON-NAN" for place in issue.places}
+    for issue in issues:
+        if issue.code in MADE_ANEW:
+            continue
+        rule = by_code.get(issue.code)
+        name = rule.id if rule is not None else READER
+        # What is no number has the wrong type as well; once is enough.
+        if issue.code == "KP-COCO-TYPE" and numbers.issuperset(issue.places):
+            continue
+        if name in wanted:
+            validation.issues.append((wanted[name], issue))
+
+
+def _format(loaded: Loaded) -> str:
+    source = loaded.dataset.source
+    return "coco-results" if isinstance(source, RowSource) and source.variant == "results" else loaded.format.name
+
+
+def _categories(dataset: Dataset) -> list[CategoryText]:
+    source = dataset.source
+    if not isinstance(source, RowSource) or source.variant == "results":
+        return []
+    entries = msgspec.json.decode(source.top).get("categories") or []
+    return [
+        CategoryText(f"categories[{i}].name", str(entry.get("name", "")), tuple(entry.get("keypoints") or ()))
+        for i, entry in enumerate(entries)
+    ]
+
+
+__all__ = ["Finding", "PictureFacts", "ValidateJob", "Validation", "run"]
