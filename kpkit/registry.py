@@ -34,7 +34,11 @@ _BUILT_IN: dict[str, dict[str, str]] = {
         "yolo-pose": "kpkit.formats.yolo_pose:YoloPoseFormat",
         "native": "kpkit.formats.native:NativeFormat",
     },
-    CODECS: {},
+    CODECS: {
+        "msra": "kpkit.targets.msra:Msra",
+        "unbiased": "kpkit.targets.unbiased:Unbiased",
+        "udp": "kpkit.targets.udp:Udp",
+    },
     RULES: {
         "records": "kpkit.qa.rules_records:RULES",
         "boxes": "kpkit.qa.rules_boxes:RULES",

@@ -1,0 +1,174 @@
+"""The kernels, compiled. Needs the extra `fast`; `kpkit.targets.kernels` chooses.
+
+Targets are zeros but for small windows, so what costs is writing zeros. One pass writes each map in the type it is
+stored in: float16 as its bits, since processors count in float32 at best.
+"""
+
+from __future__ import annotations
+
+import math
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+from numba.extending import overload
+from numpy.typing import NDArray
+
+from kpkit.targets.kernels_rules import FAR, FULL, POINTED, ROUNDED, SLACK, TRUNCATED
+
+Array = NDArray[Any]
+
+# Below this float16 counts in steps of 2^-24.
+HALF_LEAST = 2.0**-14
+
+
+@numba.njit(nogil=True)
+def axis_window(rule: int, mu: float, sigma: float, size: int) -> tuple[float, int, int]:
+    """Peak, first and last + 1 cell along one axis; `kernels_rules.axis_windows` says the same for arrays."""
+    if rule == FULL:
+        return mu, max(0, math.ceil(mu - FAR * sigma)), min(size, math.floor(mu + FAR * sigma) + 1)
+    reach = 3.0 * sigma
+    if rule in (TRUNCATED, POINTED):
+        reach = math.floor(reach / SLACK + 0.5) * SLACK
+        cell = float(math.trunc(mu + 0.5)) if rule == POINTED else mu
+        low, high = math.trunc(cell - reach), math.trunc(cell + reach + 1.0)
+        peak = low + math.floor((2.0 * reach + 1.0) * 0.5) + (mu - cell)
+    else:
+        radius = math.ceil(reach - SLACK)
+        peak = mu
+        low, high = math.ceil(mu - radius - 0.5), math.floor(mu + radius + 0.5) + 1
+        if rule == ROUNDED:
+            low, high = math.floor(mu + 0.5) - radius, math.floor(mu + 0.5) + radius + 1
+    return peak, max(0, int(low)), min(size, int(high))
+
+
+@numba.njit(nogil=True)
+def _profile(first: float, sigma: float, count: int, row: Array) -> None:
+    factor = -0.5 / (sigma * sigma)
+    for i in range(count):
+        distance = first + i
+        row[i] = math.exp(distance * distance * factor)
+
+
+def _fill(patch: Array, rows: int, columns: int, gain: float, down: Array, across: Array, bits: Array) -> None:
+    """gain * down * across into the patch, in its type: one of the following."""
+
+
+def _fill_float32(patch: Array, rows: int, columns: int, gain: float, down: Array, across: Array, bits: Array) -> None:
+    for y in range(rows):
+        height = np.float32(gain * down[y])
+        for x in range(columns):
+            patch[y, x] = height * across[x]
+
+
+def _fill_uint8(patch: Array, rows: int, columns: int, gain: float, down: Array, across: Array, bits: Array) -> None:
+    for y in range(rows):
+        height = np.float32(gain * down[y])
+        for x in range(columns):
+            patch[y, x] = np.uint8(np.int32(height * across[x] + np.float32(0.5)))
+
+
+def _fill_float16(patch: Array, rows: int, columns: int, gain: float, down: Array, across: Array, bits: Array) -> None:
+    # Rounds to nearest, ties to even, in integers: times 2^-112 a float32 has the exponent of its float16.
+    real = bits.view(np.float32)
+    least = min(down[0], down[rows - 1]) * min(across[0], across[columns - 1]) * gain
+    shift = np.float32(2.0**-112)
+    for y in range(rows):
+        height = np.float32(gain * down[y])
+        if least >= HALF_LEAST:
+            shifted = np.float32(height * shift)
+            for x in range(columns):
+                real[x] = shifted * across[x]
+            for x in range(columns):
+                even = (bits[x] >> np.uint32(13)) & np.uint32(1)
+                patch[y, x] = np.uint16(np.uint32(bits[x] + np.uint32(0xFFF) + even) >> np.uint32(13))
+        else:
+            for x in range(columns):
+                value = np.float32(height * across[x])
+                if value >= HALF_LEAST:
+                    real[x] = value * shift
+                    even = (bits[x] >> np.uint32(13)) & np.uint32(1)
+                    patch[y, x] = np.uint16(np.uint32(bits[x] + np.uint32(0xFFF) + even) >> np.uint32(13))
+                else:
+                    patch[y, x] = np.uint16(np.rint(value * np.float32(16777216.0)))
+
+
+@overload(_fill, strict=False)
+def _fill_by_type(patch: Any, rows: Any, columns: Any, gain: Any, down: Any, across: Any, bits: Any) -> Any:
+    return {"float32": _fill_float32, "uint8": _fill_uint8, "uint16": _fill_float16}[str(patch.dtype)]
+
+
+@numba.njit(nogil=True)
+def _put(target: Array, patch: Array, top: int, left: int, height: int, width: int, fresh: bool) -> None:
+    """The patch into the map; over what is there already, the larger value stays (float16's bits are ordered too)."""
+    for y in range(height):
+        if fresh:
+            for x in range(width):
+                target[top + y, left + x] = patch[y, x]
+        else:
+            for x in range(width):
+                if patch[y, x] > target[top + y, left + x]:
+                    target[top + y, left + x] = patch[y, x]
+
+
+def _gaussians(out: Array, mu: Array, sigma: Array, starts: Array, rule: int, gain: float) -> None:
+    samples, joints, height, width = out.shape
+    across, down = np.empty(width, np.float32), np.empty(height, np.float32)
+    bits = np.empty(width, np.uint32)
+    patch = np.empty((height, width), out.dtype)
+    # What the patch shows: whole-number peaks of one sigma share theirs.
+    known_x = known_y = known_sigma = math.nan
+    columns = rows = 0
+    for sample in range(samples):
+        for joint in range(joints):
+            target = out[sample, joint]
+            target[:] = 0
+            fresh = True
+            for person in range(starts[sample], starts[sample + 1]):
+                if math.isnan(mu[person, joint, 0]):
+                    continue
+                wide = float(sigma[person, joint])
+                peak_x, left, right = axis_window(rule, float(mu[person, joint, 0]), wide, width)
+                peak_y, top, bottom = axis_window(rule, float(mu[person, joint, 1]), wide, height)
+                if right <= left or bottom <= top:
+                    continue
+                first_x, first_y = left - peak_x, top - peak_y
+                same = first_x == known_x and first_y == known_y and wide == known_sigma
+                if not same or columns < right - left or rows < bottom - top:
+                    known_x, known_y, known_sigma = first_x, first_y, wide
+                    columns, rows = right - left, bottom - top
+                    _profile(first_x, wide, columns, across)
+                    _profile(first_y, wide, rows, down)
+                    _fill(patch, rows, columns, gain, down, across, bits)
+                _put(target, patch, top, left, bottom - top, right - left, fresh)
+                fresh = False
+
+
+class Kernel:
+    """A function that is compiled when it is first called, and kept on the disk where that is possible."""
+
+    def __init__(self, function: Callable[..., None]) -> None:
+        self._function = function
+        self._compiled: Any = None
+
+    def __call__(self, *arguments: Any) -> None:
+        """Run; the first time, compile."""
+        if self._compiled is None:
+            self._compiled = self._first()
+        try:
+            self._compiled(*arguments)
+        except (OSError, EOFError, pickle.UnpicklingError):
+            # The folder of compiled code is full, was closed meanwhile, or holds a damaged file.
+            self._compiled = numba.njit(nogil=True)(self._function)
+            self._compiled(*arguments)
+
+    def _first(self) -> Any:
+        try:
+            return numba.njit(nogil=True, cache=True)(self._function)
+        except RuntimeError:  # no folder to keep compiled code in can be written to
+            return numba.njit(nogil=True)(self._function)
+
+
+gaussians = Kernel(_gaussians)
