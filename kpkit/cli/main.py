@@ -29,6 +29,7 @@ from kpkit.cli import (
     rule,
     settings,
     skeletons,
+    stats,
     validate,
 )
 from kpkit.cli.errors import print_error, usage_error
@@ -55,6 +56,7 @@ for _name, _function, _panel in (
     ("augment", augment.augment, LABELS),
     ("diff", diff.diff, LABELS),
     ("info", info.info, LABELS),
+    ("stats", stats.stats, LABELS),
     ("validate", validate.validate, LABELS),
     ("formats", formats.formats, KNOWLEDGE),
     ("skeletons", skeletons.skeletons, KNOWLEDGE),

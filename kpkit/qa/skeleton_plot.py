@@ -118,7 +118,8 @@ def plot_skeleton(skeleton: Skeleton) -> Image:
     return image
 
 
-def _known_place(name: str) -> tuple[float, float] | None:
+def known_place(name: str) -> tuple[float, float] | None:
+    """Where a joint of this name is on a person 1 high who faces the viewer: x from the middle, y from the top."""
     side = side_of(name)
     if side is None:
         return _CENTRE.get(normalise_joint_name(name))
@@ -133,7 +134,7 @@ def _arrange(skeleton: Skeleton) -> _Layout:
     places: dict[int, Array] = {}
     taken: set[tuple[float, float]] = set()
     for index, name in enumerate(skeleton.keypoints):
-        place = _known_place(name)
+        place = known_place(name)
         if place is not None and place not in taken:
             taken.add(place)
             places[index] = np.array([_WIDTH / 2 + place[0] * _BODY, _TOP + place[1] * _BODY])

@@ -9,7 +9,7 @@ import pytest
 
 import kpkit as package
 
-COMMANDS = ("convert", "info", "validate", "rule", "formats", "skeletons", "mappings", "demo", "doctor")
+COMMANDS = ("convert", "info", "stats", "validate", "rule", "formats", "skeletons", "mappings", "demo", "doctor")
 HEAVY = (
     "numpy",
     "scipy",
