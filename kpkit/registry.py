@@ -38,6 +38,9 @@ _BUILT_IN: dict[str, dict[str, str]] = {
         "msra": "kpkit.targets.msra:Msra",
         "unbiased": "kpkit.targets.unbiased:Unbiased",
         "udp": "kpkit.targets.udp:Udp",
+        "megvii": "kpkit.targets.megvii:Megvii",
+        "simcc": "kpkit.targets.simcc:Simcc",
+        "paf": "kpkit.targets.paf:Paf",
     },
     RULES: {
         "records": "kpkit.qa.rules_records:RULES",

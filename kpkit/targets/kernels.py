@@ -22,6 +22,9 @@ Array = NDArray[Any]
 BACKENDS = ("numba", "numpy")
 _chosen: list[str] = []
 
+# Products made at once: few enough to stay near the processor.
+CHUNK_VALUES = 200_000
+
 
 @cache
 def available() -> str:
@@ -86,6 +89,46 @@ def gaussians(points: Points, spec: ArraySpec, rule: int, dtype: StoredType, pea
     target = out.view(np.uint16) if compiled and dtype == "float16" else out
     module().gaussians(target, mu, sigma, starts, rule, peak / scale)
     return out
+
+
+def outer(down: Array, across: Array, spec: ArraySpec, dtype: StoredType) -> Array:
+    """Maps that are products of a profile along y and one along x.
+
+    down    [n*K,H]  float32     across  [n*K,W]  float32     spec  of shape (K, H, W)
+
+    returns [n,K,H,W] in `dtype`
+    """
+    out = np.empty((len(down), *spec.shape[1:]), dtype)
+    step = max(1, CHUNK_VALUES // (spec.shape[1] * spec.shape[2]))
+    for first in range(0, len(down), step):
+        rows = slice(first, first + step)
+        out[rows] = store(down[rows, :, None] * across[rows, None, :], spec, dtype)
+    return out.reshape(-1, *spec.shape)
+
+
+def limbs(
+    points: Points,
+    spec: ArraySpec,
+    pairs: NDArray[np.int64],
+    thickness: float,
+    truncated: bool,
+    dtype: StoredType = "float32",
+) -> Array:
+    """Unit vectors along limbs, at cells whose distance to the limb's line is at most `thickness`; persons' averaged.
+
+    points     mu in cells
+    pairs      [L,2]  int64  joints at the ends of each limb
+    thickness  cells; the box around both ends is wider by it
+    truncated  the box is cut to whole cells toward zero, its far edge left out, as the reference does; else it holds
+               every cell in it
+
+    returns    [n,2L,H,W] in `dtype`, x and y of each limb in turn
+    """
+    starts = sample_starts(points)
+    out = np.zeros((len(starts) - 1, *spec.shape), np.float32)
+    mu = np.ascontiguousarray(points.mu, np.float32)
+    module().limbs(out, mu, starts, np.ascontiguousarray(pairs), float(thickness), truncated)
+    return store(out, spec, dtype)
 
 
 def sample_starts(points: Points) -> NDArray[np.int64]:

@@ -16,7 +16,7 @@ import numpy as np
 from numba.extending import overload
 from numpy.typing import NDArray
 
-from kpkit.targets.kernels_rules import FAR, FULL, POINTED, ROUNDED, SLACK, TRUNCATED
+from kpkit.targets.kernels_rules import FAR, FULL, POINTED, ROUNDED, SHORTEST, SLACK, TRUNCATED, limb_window
 
 Array = NDArray[Any]
 
@@ -42,6 +42,9 @@ def axis_window(rule: int, mu: float, sigma: float, size: int) -> tuple[float, i
         if rule == ROUNDED:
             low, high = math.floor(mu + 0.5) - radius, math.floor(mu + 0.5) + radius + 1
     return peak, max(0, int(low)), min(size, int(high))
+
+
+_limb_window = numba.njit(nogil=True)(limb_window)
 
 
 @numba.njit(nogil=True)
@@ -146,6 +149,37 @@ def _gaussians(out: Array, mu: Array, sigma: Array, starts: Array, rule: int, ga
                 fresh = False
 
 
+def _limbs(out: Array, mu: Array, starts: Array, pairs: Array, thickness: float, truncated: bool) -> None:
+    samples, _, height, width = out.shape
+    count = np.empty((height, width), np.float32)
+    for sample in range(samples):
+        for limb in range(len(pairs)):
+            count[:] = 0
+            several = False
+            for person in range(starts[sample], starts[sample + 1]):
+                ax, ay = float(mu[person, pairs[limb, 0], 0]), float(mu[person, pairs[limb, 0], 1])
+                bx, by = float(mu[person, pairs[limb, 1], 0]), float(mu[person, pairs[limb, 1], 1])
+                length = math.sqrt((bx - ax) * (bx - ax) + (by - ay) * (by - ay))
+                if not length >= SHORTEST:
+                    continue
+                ux, uy = (bx - ax) / length, (by - ay) / length
+                left, right = _limb_window(ax, bx, thickness, truncated, width)
+                top, bottom = _limb_window(ay, by, thickness, truncated, height)
+                for y in range(top, bottom):
+                    for x in range(left, right):
+                        if abs((x - ax) * uy - (y - ay) * ux) <= thickness:
+                            out[sample, 2 * limb, y, x] += np.float32(ux)
+                            out[sample, 2 * limb + 1, y, x] += np.float32(uy)
+                            count[y, x] += 1
+                            several = several or count[y, x] > 1
+            if several:
+                for y in range(height):
+                    for x in range(width):
+                        if count[y, x] > 1:
+                            out[sample, 2 * limb, y, x] /= count[y, x]
+                            out[sample, 2 * limb + 1, y, x] /= count[y, x]
+
+
 class Kernel:
     """A function that is compiled when it is first called, and kept on the disk where that is possible."""
 
@@ -172,3 +206,4 @@ class Kernel:
 
 
 gaussians = Kernel(_gaussians)
+limbs = Kernel(_limbs)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kpkit.targets.kernels_rules import axis_windows
+from kpkit.targets.kernels_rules import SHORTEST, axis_windows, limb_window
 
 Array = NDArray[Any]
 
@@ -32,6 +32,37 @@ def gaussians(out: Array, mu: Array, sigma: Array, starts: Array, rule: int, gai
         np.multiply(down[:, :, None], across[:, None, :], out=values)
         if values is not into:
             into[:] = stored(values, out.dtype)
+
+
+def limbs(out: Array, mu: Array, starts: Array, pairs: Array, thickness: float, truncated: bool) -> None:
+    """As the compiled kernel; `kpkit.targets.kernels.limbs` says what the arguments are. `out` holds zeros."""
+    height, width = out.shape[2:]
+    for sample in range(len(out)):
+        for limb, (first, second) in enumerate(pairs):
+            count = np.zeros((height, width), np.float32)
+            total = out[sample, 2 * limb : 2 * limb + 2]
+            for person in range(starts[sample], starts[sample + 1]):
+                _limb(total, count, mu[person, first], mu[person, second], thickness, truncated)
+            np.divide(total, count, out=total, where=count > 1)
+
+
+def _limb(total: Array, count: Array, first: Array, second: Array, thickness: float, truncated: bool) -> None:
+    """Adds one limb's vectors to `total` [2,H,W] and 1 to `count` [H,W] where it is."""
+    (ax, ay), (bx, by) = first.astype(np.float64), second.astype(np.float64)
+    length = np.sqrt((bx - ax) * (bx - ax) + (by - ay) * (by - ay))
+    if not length >= SHORTEST:
+        return
+    ux, uy = (bx - ax) / length, (by - ay) / length
+    left, right = limb_window(ax, bx, thickness, truncated, count.shape[1])
+    top, bottom = limb_window(ay, by, thickness, truncated, count.shape[0])
+    if right <= left or bottom <= top:
+        return
+    x, y = np.arange(left, right) - ax, np.arange(top, bottom)[:, None] - ay
+    near = np.abs(x * uy - y * ux) <= thickness
+    window = (slice(top, bottom), slice(left, right))
+    total[0][window] += near * np.float32(ux)
+    total[1][window] += near * np.float32(uy)
+    count[window] += near
 
 
 def stored(values: Array, dtype: Any) -> Array:

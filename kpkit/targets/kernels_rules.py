@@ -8,6 +8,7 @@ FULL       the whole map (in fact 9.2 sigma, beyond which float32 targets show n
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,9 @@ SLACK = 1e-4
 
 # In sigmas: further off a Gaussian is below 5e-19, and products of two such values are slow numbers (denormal).
 FAR = 9.2
+
+# In cells: a limb between equal joints has no direction (lightweight-openpose's limit).
+SHORTEST = 1e-7
 
 Array = NDArray[Any]
 
@@ -64,3 +68,14 @@ def axis_windows(rule: int, mu: Array, sigma: Array, size: int) -> tuple[Array, 
 
 def _clipped(low: Array, high: Array, size: int) -> tuple[Array, Array]:
     return np.maximum(low, 0.0).astype(np.int64), np.minimum(high, float(size)).astype(np.int64)
+
+
+def limb_window(a: float, b: float, thickness: float, truncated: bool, size: int) -> tuple[int, int]:
+    """First and last + 1 cell of a limb's box along one axis.
+
+    a, b  float64  cells, not NaN
+    """
+    low, high = min(a, b) - thickness, max(a, b) + thickness
+    if truncated:
+        return int(max(low, 0.0)), int(min(high, float(size)))
+    return max(0, math.ceil(max(low, -1.0))), min(size, math.floor(min(high, float(size))) + 1)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from kpkit.core import catalog
+from kpkit.core.skeleton import Skeleton
 from kpkit.targets import kernels
 from kpkit.targets.make import make_codec
 
@@ -96,3 +97,39 @@ def test_quarter_offset_is_hrnets(golden, size):
     cells = xy * (W / w, H / h)
     np.testing.assert_allclose(cells, golden[f"{size}/decode/hrnet_quarter_offset"], atol=1e-5)
     np.testing.assert_allclose(scores, golden[f"{size}/decode/maxvals"], atol=1e-7)
+
+
+@sizes
+def test_megvii_is_the_references(golden, size):
+    check(golden, size, "megvii", codec("megvii", size, compat="mmpose"), 1e-3)
+
+
+@sizes
+def test_megvii_stays_within_its_stated_range(golden, size):
+    high = codec("megvii", size).spec()["heatmaps"].high
+    assert golden[f"{size}/megvii/heatmaps"].max() <= high < 340
+
+
+@sizes
+def test_megvii_compat_decodes_as_the_reference(golden, size):
+    check_decoded(golden, size, "megvii", codec("megvii", size, compat="mmpose"), 1e-5)
+
+
+@sizes
+@pytest.mark.parametrize(("reference", "target"), [("simcc", "gaussian"), ("simcc_standard", "standard")])
+def test_simcc_is_the_references(golden, size, reference, target):
+    arrays, weights = codec("simcc", size, target=target).encode(*inputs(golden, size))
+    np.testing.assert_array_equal(weights, golden[f"{size}/{reference}/weights"])
+    for axis in "xy":
+        np.testing.assert_allclose(arrays[f"simcc_{axis}"], golden[f"{size}/{reference}/{axis}"], rtol=0, atol=2e-6)
+
+
+def test_paf_is_the_references(golden):
+    labelled, limbs = golden["paf/labelled"], golden["paf/limbs"]
+    names = tuple(f"joint{index}" for index in range(labelled.shape[1]))
+    skeleton = Skeleton("openpose18", names, edges=tuple(map(tuple, limbs.tolist())))
+    ours = make_codec("paf", skeleton, (368, 368), (46, 46), thickness=float(golden["paf/thickness_cells"]))
+    xy = np.where(labelled[..., None], golden["paf/keypoints"], np.nan)
+    arrays, weights = ours.encode(xy, labelled.astype(np.uint8))
+    np.testing.assert_array_equal(weights, labelled)
+    np.testing.assert_allclose(arrays["pafs"], golden["paf/maps"], rtol=0, atol=2e-6)
