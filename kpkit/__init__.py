@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from kpkit.pipelines.convert import convert
     from kpkit.pipelines.io import read, write
+    from kpkit.targets.shard_dataset import ShardDataset
 
 __version__ = "0.1.0"
 
@@ -44,6 +45,7 @@ __all__ = [
     "MissingExtraError",
     "OutputError",
     "Report",
+    "ShardDataset",
     "Skeleton",
     "UsageError",
     "__version__",
@@ -59,6 +61,7 @@ _HOME = {
     "ImageTable": "kpkit.core.dataset",
     "Mapping": "kpkit.core.mapping",
     "Report": "kpkit.core.report",
+    "ShardDataset": "kpkit.targets.shard_dataset",
     "Skeleton": "kpkit.core.skeleton",
     "convert": "kpkit.pipelines.convert",
     "mapping": "kpkit.core.catalog",

@@ -21,6 +21,7 @@ NAMES = [
     "MissingExtraError",
     "OutputError",
     "Report",
+    "ShardDataset",
     "Skeleton",
     "UsageError",
     "__version__",

@@ -22,3 +22,10 @@ def recipes() -> list[str]:
     from kpkit.augment.recipe import preset_names
 
     return preset_names()
+
+
+def codecs() -> list[str]:
+    """Names of all codecs."""
+    from kpkit import registry
+
+    return registry.names(registry.CODECS)

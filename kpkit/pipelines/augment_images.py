@@ -153,12 +153,20 @@ def _size(dataset: Dataset, image: SourceImage) -> tuple[int, int] | None:
 
 
 def _patches(plan: Plan, keys: list[str], number: int, root: Path) -> list[list[Path]]:
-    """For each copy, other pictures of the dataset, chosen by the image's own stream."""
+    """For each copy, other pictures of the dataset, where the recipe cuts patches from them."""
     if plan.recipe.occlusion is None or plan.recipe.occlusion_fill != "patch":
         return []
+    return patch_files(plan.seed, keys, number, root, plan.copies)
+
+
+def patch_files(seed: int, keys: list[str], number: int, root: Path, copies: int) -> list[list[Path]]:
+    """For each copy, other pictures of the dataset, chosen by the image's own stream.
+
+    keys  of all pictures, in order    number  of the image among them    root  folder of the pictures
+    """
     found = []
-    for copy in range(1, plan.copies + 1):
-        rng = stream(plan.seed, keys[number], copy, "patch")
+    for copy in range(1, copies + 1):
+        rng = stream(seed, keys[number], copy, "patch")
         # Numbers of the others, counted on from this image: it is never its own patch, unless it is alone.
         steps = rng.integers(1, max(2, len(keys)), size=min(PATCH_TRIES, max(1, len(keys) - 1))).tolist()
         chosen = [keys[(number + step) % len(keys)] for step in steps]

@@ -198,7 +198,7 @@ def _cover(
         plan.skeleton,
         lambda i: stream(plan.seed, streams[i], picture.copy, "occlusion"),
         lambda: stream(plan.seed, picture.key, picture.copy, "fill"),
-        lambda: _patch(patches, plan.max_pixels),
+        lambda: first_patch(patches, plan.max_pixels),
         in_place=in_place,
     )
 
@@ -250,7 +250,7 @@ def _pipeline(path: str, content: str) -> Pipeline:
     return load_pipeline(Path(path))
 
 
-def _patch(files: list[Path], max_pixels: int) -> Picture | None:
+def first_patch(files: list[Path], max_pixels: int) -> Picture | None:
     """The first picture that can be read; None where none can, and then the fill is the mean."""
     return next((image for file in files if (image := _patch_image(file, max_pixels)) is not None), None)
 

@@ -1,0 +1,166 @@
+"""`heatmaps`: persons of a dataset, cropped and rendered as targets, in checked shards.
+
+The folder is built where it will stand: shards appear one by one, each whole, and the manifest last. Until it is there
+nobody takes the folder for finished, and a run that ends early is taken up again with `resume`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from kpkit.core.report import Collector
+from kpkit.errors import OutputError
+from kpkit.execute import Failure, LocalPool, run_tasks
+from kpkit.pipelines.heatmaps_folder import ShardFolder, shard_folder
+from kpkit.pipelines.heatmaps_job import HeatmapsJob, HeatmapsReport
+from kpkit.pipelines.heatmaps_plan import ShardTask, plan_document, shard_tasks
+from kpkit.pipelines.heatmaps_prepare import Work, prepare
+from kpkit.pipelines.heatmaps_render import Rendered, render_or_keep
+from kpkit.targets.manifest import Manifest, ShardEntry
+
+Progress = Callable[[str, int, int], None]
+
+
+def run(job: HeatmapsJob, progress: Progress | None = None) -> HeatmapsReport:
+    """Render one dataset.
+
+    Raises UsageError or InputError, and nothing is written then; or OutputError, where finished shards stay for a run
+    that resumes. Pictures that fail are listed in the report, the others are written.
+    """
+    started = time.monotonic()
+    collector = Collector()
+    work = prepare(job, collector)
+    report = _report(job, work)
+    if not job.dry_run:
+        with shard_folder(work.output, resume=job.resume) as folder:
+            made = _render(job, work, folder, report, progress or (lambda stage, done, total: None))
+            folder.finish(_manifest(work, made, report))
+        _account(work, made, report, collector)
+    report.issues = collector.issues
+    report.seconds = time.monotonic() - started
+    return report
+
+
+def _report(job: HeatmapsJob, work: Work) -> HeatmapsReport:
+    plan = work.plan
+    return HeatmapsReport(
+        input=str(work.loaded.path),
+        output=str(work.output),
+        format=work.loaded.format.name,
+        codec=plan.codec,
+        store=plan.store,
+        dtype=plan.dtype,
+        compression=plan.compression,
+        dry_run=job.dry_run,
+        workers=job.workers,
+        persons=len(work.people.rows),
+        samples=len(work.people.rows) * len(plan.copies) * plan.flips,
+        shards=len(work.names),
+        arrays={name: array.nbytes for name, array in work.layout.items()},
+        losses=work.people.losses,
+    )
+
+
+def _items(work: Work, folder: ShardFolder) -> Iterator[tuple[str, tuple[ShardTask, ShardEntry | None]]]:
+    for path, task in shard_tasks(work.people, work.plan, work.names, work.crops, work.root, work.keys):
+        yield path, (task, folder.earlier.get(path))
+
+
+def _render(
+    job: HeatmapsJob, work: Work, folder: ShardFolder, report: HeatmapsReport, tell: Progress
+) -> dict[str, Rendered]:
+    """What came of every shard, by its path."""
+    found: dict[str, Rendered] = {}
+    done = 0
+    tell("rendering", 0, report.samples)
+    function = partial(render_or_keep, work.plan, work.fingerprint)
+    with LocalPool(job.workers, _start) as pool:
+        for path, result in run_tasks(function, _items(work, folder), pool):
+            if isinstance(result, Failure):
+                if result.code == "KP-OUTPUT-WRITE":
+                    # A full disk is not this shard's fault, and the next one would meet it, too.
+                    raise _unwritable(result, work)
+                report.failures.append(result)
+                continue
+            if result.entry is not None and not (result.kept and path in folder.earlier):
+                folder.note(result.entry)
+            found[path] = result
+            done += result.entry.samples if result.entry is not None else 0
+            tell("rendering", done, report.samples)
+    return found
+
+
+def _start() -> None:
+    import cv2
+
+    # One thread a worker: the pool has as many workers as were asked for.
+    cv2.setNumThreads(1)
+
+
+def _unwritable(failure: Failure, work: Work) -> OutputError:
+    return OutputError(
+        failure.message,
+        code=failure.code,
+        help=f"free some space and run the same again with --resume; finished shards stay in {work.output}",
+    )
+
+
+def _manifest(work: Work, made: dict[str, Rendered], report: HeatmapsReport) -> Manifest:
+    entries = [made[name].entry for name in work.names if name in made]
+    shards = [entry for entry in entries if entry is not None]
+    failures = {failure.key: failure for one in made.values() for failure in one.failures}
+    report.failures = sorted([*report.failures, *failures.values()], key=lambda failure: failure.key)
+    plan = work.plan
+    job = {name: value for name, value in plan_document(plan).items() if name != "codec"}
+    return Manifest(
+        samples=sum(entry.samples for entry in shards),
+        store=plan.store,
+        dtype=plan.dtype,
+        compression=plan.compression,
+        codec=plan.codec,
+        skeleton=plan.skeleton.to_dict(),
+        arrays={
+            name: {
+                "shape": list(array.shape),
+                "dtype": array.dtype,
+                "dense": array.dense,
+                "scale": array.scale,
+                "offset": array.offset,
+            }
+            for name, array in work.layout.items()
+        },
+        job=job,
+        fingerprint=work.fingerprint,
+        versions=work.versions,
+        shards=shards,
+        left_out={loss.why: loss.count for loss in work.people.losses},
+        failed=[{"key": failure.key, "code": failure.code} for failure in report.failures],
+    )
+
+
+def _account(work: Work, made: dict[str, Rendered], report: HeatmapsReport, collector: Collector) -> None:
+    entries = [one.entry for one in made.values() if one.entry is not None]
+    report.samples = sum(entry.samples for entry in entries)
+    report.shards = len(entries)
+    report.kept = sum(one.kept for one in made.values())
+    report.bytes = sum(entry.bytes for entry in entries)
+    report.covered = sum(entry.covered for entry in entries)
+    for one in made.values():
+        for step, seconds in one.seconds.items():
+            report.profile[step] = report.profile.get(step, 0.0) + seconds
+        for note, places in one.notes.items():
+            collector.issue(
+                f"KP-IMAGE-{note.upper()}", NOTES.get(note, note), count=len(places), places=places[:5], severity="note"
+            )
+
+
+NOTES = {
+    "16-bit": "16-bit pictures were scaled to 8 bits",
+    "exif-applied": "pictures were turned as their EXIF tag says",
+    "exif-ignored": "the EXIF turn of pictures was ignored: the labels mean the stored pixels",
+    "exif-undecided": "an EXIF turn was ignored; the size does not tell whether the labels mean it (--exif)",
+}
+
+__all__ = ["HeatmapsJob", "HeatmapsReport", "run"]

@@ -1,0 +1,230 @@
+"""What stands before the first shard: labels are read and checked, codec and layout are made, shards are counted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+import kpkit
+from kpkit.augment.recipe import Recipe
+from kpkit.core.boxes import with_boxes
+from kpkit.core.dataset import Dataset
+from kpkit.core.report import Collector
+from kpkit.errors import UsageError
+from kpkit.pipelines.augment import UPPER
+from kpkit.pipelines.augment_images import SourceImage, source_images
+from kpkit.pipelines.augment_prepare import BOX_PADDING
+from kpkit.pipelines.heatmaps_folder import check_output
+from kpkit.pipelines.heatmaps_job import INPUT_SIZE, HeatmapsJob
+from kpkit.pipelines.heatmaps_masks import mask_fields
+from kpkit.pipelines.heatmaps_plan import (
+    People,
+    RenderPlan,
+    crops_of,
+    identity_types,
+    people_of,
+    plan_document,
+)
+from kpkit.pipelines.images import image_folder
+from kpkit.pipelines.load import Loaded, load_labels
+from kpkit.targets.base import Codec
+from kpkit.targets.deflate import deflater_name, zstd_filter
+from kpkit.targets.make import make_codec
+from kpkit.targets.shard_layout import COORDINATES, KIND, SCHEMA_VERSION, Layout, layout_of, shard_name
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be done.
+
+    keys         of all pictures, in order      root  folder of the pictures, None where none is opened
+    crops        of a shard, at most            names  of the shards
+    fingerprint  SHA-256 of everything but the labels that says what the bytes are
+    """
+
+    loaded: Loaded
+    output: Path
+    people: People
+    plan: RenderPlan
+    codec: Codec
+    layout: Layout
+    keys: list[str]
+    root: Path | None
+    crops: int
+    names: list[str]
+    fingerprint: str
+    versions: dict[str, str]
+
+
+def prepare(job: HeatmapsJob, collector: Collector) -> Work:
+    """Find, read and check. Raises UsageError, InputError or OutputError."""
+    loaded = load_labels(job.source, collector)
+    output = job.output or job.source.folder / "kpkit-out" / f"heatmaps-{loaded.format.name}"
+    if not job.dry_run:
+        check_output(output, resume=job.resume, force=job.force)
+    loaded, images, people = _people(loaded)
+    recipe = _recipe(job)
+    input_size = job.input_size or (recipe.input_size if recipe is not None else None) or INPUT_SIZE
+    skeleton = people.dataset.skeleton
+    codec = make_codec(job.codec, skeleton, input_size, job.heatmap_size, **job.codec_parameters)
+    _check(job, recipe, people, loaded.path)
+    plan = _plan(job, recipe, people, codec, output)
+    versions = _versions(job, plan)
+    fingerprint = _fingerprint(plan, versions)
+    plan = replace(plan, attributes=_attributes(plan, versions, fingerprint))
+    layout = layout_of(
+        codec, plan.dtype, plan.store, plan.identity, with_images=plan.with_images, with_regions=plan.covers
+    )
+    opens = plan.with_images or bool(people.image_masks) or bool(people.person_masks)
+    root = (loaded.images or image_folder(job.source.images, people.dataset)) if opens else None
+    total = int(crops_of(people, plan)[-1])
+    crops = _crops_a_shard(job, plan, layout)
+    count = math.ceil(total / crops)
+    names = [shard_name(number, count) for number in range(count)]
+    keys = [image.key for image in images]
+    return Work(loaded, output, people, plan, codec, layout, keys, root, crops, names, fingerprint, versions)
+
+
+def _people(loaded: Loaded) -> tuple[Loaded, list[SourceImage], People]:
+    dataset, source = loaded.dataset, loaded.format
+    masks = mask_fields(dataset)
+    images = source_images(dataset, has_ids=source.keeps_for(loaded.path).instance_id)
+    boxed = with_boxes(dataset, "auto", BOX_PADDING, source.scale_boxes(dataset))
+    # The rows of the file are not needed any more, and they are most of the memory.
+    boxed = boxed.replace(source=None)
+    empty: Dataset = boxed
+    return replace(loaded, dataset=empty), images, people_of(boxed, images, masks)
+
+
+def _recipe(job: HeatmapsJob) -> Recipe | None:
+    recipe = job.recipe
+    if recipe is not None and recipe.albumentations:
+        raise UsageError(
+            "a pipeline of your own changes pictures before they are cropped",
+            code="KP-HEATMAPS-PIPELINE",
+            got=recipe.albumentations,
+            help="run 'kpkit augment' with it, and 'kpkit heatmaps' on what that writes",
+        )
+    return recipe
+
+
+def _check(job: HeatmapsJob, recipe: Recipe | None, people: People, path: Path) -> None:
+    skeleton = people.dataset.skeleton
+    if not len(people.rows):
+        raise UsageError(
+            "no person here can become a sample",
+            code="KP-HEATMAPS-EMPTY",
+            place=str(path),
+            expected="persons with a labelled joint",
+            got="; ".join(f"{loss.count} {loss.why}" for loss in people.losses) or "no persons",
+        )
+    if recipe is None and (job.copies != 1 or job.include_original):
+        raise UsageError(
+            "copies of a crop differ by a recipe",
+            code="KP-USAGE",
+            help="add --recipe, e.g. --recipe hrnet --copies 4",
+        )
+    if recipe is not None and job.copies < 1:
+        raise UsageError("a recipe makes copies", code="KP-USAGE", expected="--copies 1 or more", got=str(job.copies))
+    mirrors = job.flip_copies or (recipe is not None and (recipe.flip or recipe.flip_vertical or recipe.transpose))
+    problems = skeleton.lateral_issues()
+    if mirrors and problems and not job.allow_unpaired:
+        raise UsageError(
+            f"the skeleton '{skeleton.name}' cannot be mirrored: {problems[0]}",
+            code="KP-UNPAIRED",
+            place=str(path),
+            expected="a partner for every left and right joint",
+            got=f"{len(problems)} joints without",
+            help="name the joints left_... and right_..., or accept it with --allow-unpaired",
+        )
+
+
+def _plan(job: HeatmapsJob, recipe: Recipe | None, people: People, codec: Codec, output: Path) -> RenderPlan:
+    skeleton = people.dataset.skeleton
+    topdown = (recipe or Recipe()).with_changes(
+        mode="topdown", input_size=codec.input_size, warp=codec.warp, padding=job.padding
+    )
+    copies = tuple(range(1, job.copies + 1)) if recipe is not None else (0,)
+    if recipe is not None and job.include_original:
+        copies = (0, *copies)
+    return RenderPlan(
+        codec=codec.parameters(),
+        skeleton=skeleton,
+        identity=identity_types(people.dataset, people),
+        dtype=job.dtype,
+        store=job.store,
+        compression=job.compression,
+        recipe=topdown,
+        copies=copies,
+        flip_copies=job.flip_copies,
+        seed=job.seed,
+        upper=np.array([any(part in name.lower() for part in UPPER) for name in skeleton.keypoints], bool),
+        occluded_target=job.occluded_target,
+        covers=topdown.occlusion is not None or bool(people.image_masks) or bool(people.person_masks),
+        with_images=job.with_images,
+        folder=output,
+        attributes={},
+        exif=job.exif,
+        max_pixels=job.max_pixels,
+    )
+
+
+def _versions(job: HeatmapsJob, plan: RenderPlan) -> dict[str, str]:
+    """Of everything that makes the bytes."""
+    found = {
+        "kpkit": kpkit.__version__,
+        "numpy": np.__version__,
+        "h5py": h5py.__version__,
+        "hdf5": h5py.version.hdf5_version,
+    }
+    if job.compression == "gzip":
+        found["deflate"] = deflater_name()
+    elif job.compression == "zstd":
+        zstd_filter()
+        import hdf5plugin
+
+        found["hdf5plugin"] = hdf5plugin.version
+    if plan.with_images or plan.covers:
+        import cv2
+
+        found["opencv"] = cv2.__version__
+    return found
+
+
+def _fingerprint(plan: RenderPlan, versions: dict[str, str]) -> str:
+    text = json.dumps({**plan_document(plan), "versions": versions}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _attributes(plan: RenderPlan, versions: dict[str, str], fingerprint: str) -> dict[str, Any]:
+    return {
+        "kind": KIND,
+        "schema_version": SCHEMA_VERSION,
+        "kpkit_version": versions["kpkit"],
+        "versions": json.dumps(versions),
+        "codec": json.dumps(plan.codec),
+        "store": plan.store,
+        "dtype": plan.dtype,
+        "compression": plan.compression,
+        "occluded_target": plan.occluded_target,
+        "warp": plan.recipe.warp,
+        "coordinates": COORDINATES,
+        "skeleton": json.dumps(plan.skeleton.to_dict()),
+        "skeleton_hash": plan.skeleton.content_hash,
+        "encodings": json.dumps(dict(plan.identity.encodings)),
+        "job_fingerprint": fingerprint,
+    }
+
+
+def _crops_a_shard(job: HeatmapsJob, plan: RenderPlan, layout: Layout) -> int:
+    samples = job.shard_samples
+    if job.shard_bytes:
+        samples = job.shard_bytes // max(1, sum(array.nbytes for array in layout.values()))
+    return max(1, samples // plan.flips)

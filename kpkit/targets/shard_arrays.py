@@ -1,0 +1,116 @@
+"""Puts batches together: labels and targets from several shards, in the order that was asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kpkit.errors import FormatError
+from kpkit.targets.base import Codec, Points
+from kpkit.targets.manifest import Manifest
+from kpkit.targets.shard_layout import POINTS, REGION, Array, ArrayLayout, Layout
+from kpkit.targets.shard_read import Shard
+from kpkit.targets.shard_targets import OccludedTarget, dense_of
+
+# A shard, rows in it, and the places of these rows in the batch.
+Group = tuple[Shard, NDArray[np.int64], NDArray[np.int64]]
+
+
+def layout_from(manifest: Manifest) -> dict[str, ArrayLayout]:
+    """The arrays that every shard holds, as the manifest says. Raises FormatError where it says nonsense."""
+    found = {}
+    for name, said in manifest.arrays.items():
+        try:
+            shape = tuple(int(side) for side in said["shape"])
+            layout = ArrayLayout(
+                shape, str(said["dtype"]), bool(said["dense"]), float(said["scale"]), float(said["offset"])
+            )
+            good = np.dtype(layout.dtype).kind in "fiubS" and all(0 < side < 1 << 24 for side in shape)
+        except (KeyError, TypeError, ValueError):
+            good = False
+        if not good:
+            raise FormatError(
+                f"the manifest does not say what '{name}' is", code="KP-SHARD-MANIFEST", got=str(said)[:120]
+            )
+        found[name] = layout
+    return found
+
+
+def stored_names(manifest: Manifest, layout: Layout, codec: Callable[[], Codec]) -> list[str]:
+    """What a sample has: what is stored and, in a store of parameters, what is rendered from them."""
+    names = list(layout)
+    if manifest.store == "params":
+        names += [name for name in codec().spec() if name not in layout]
+    return names
+
+
+def read_stored(groups: Iterable[Group], n: int, names: Iterable[str], layout: Layout) -> dict[str, Array]:
+    """What is stored, as it is stored: name -> [n, *shape]."""
+    groups = list(groups)
+    found: dict[str, Array] = {}
+    for name in names:
+        array = layout[name]
+        out = np.empty((n, *array.shape), array.dtype)
+        for shard, rows, places in groups:
+            if array.dense:
+                shard.read_into(name, rows.tolist(), out, places.tolist())
+            else:
+                out[places] = shard.labels[name][rows]
+        found[name] = out
+    return found
+
+
+def render_points(
+    arrays: dict[str, Array], codec: Codec, rule: OccludedTarget, dtype: Any, wanted: set[str]
+) -> dict[str, Array]:
+    """Targets of a store of parameters."""
+    mu, sigma = (arrays[name] for name in POINTS)
+    dense = dense_of(codec, Points(mu, sigma, arrays["weights"]), arrays.get(REGION), rule, dtype)
+    return {name: array for name, array in dense.items() if name in wanted}
+
+
+def to_values(stored: Array, scale: float, offset: float, dtype: np.dtype[Any]) -> Array:
+    """Values of stored targets: stored * scale + offset.  [n, ...]"""
+    if dtype == np.float32:
+        out = np.empty(stored.shape, np.float32)
+        for sample, place in zip(stored, out, strict=True):
+            put_float32(sample, place, scale, offset)
+        return out
+    values: Array = stored.astype(dtype)
+    if (scale, offset) != (1.0, 0.0):
+        values *= dtype.type(scale)
+        values += dtype.type(offset)
+    return values
+
+
+def put_float32(stored: Array, out: NDArray[np.float32], scale: float, offset: float) -> None:
+    """The same for one sample, into `out`."""
+    convert = _half() if stored.dtype == np.float16 else None
+    if convert is not None:
+        flat = (-1, stored.shape[-1]) if stored.ndim else (1, 1)
+        convert(stored.view(np.int16).reshape(flat), out.reshape(flat))
+    else:
+        out[...] = stored
+    if scale != 1.0:
+        out *= np.float32(scale)
+    if offset != 0.0:
+        out += np.float32(offset)
+
+
+def _half() -> Callable[[Array, Array], Any] | None:
+    """OpenCV's conversion of float16, several times numpy's speed; None where it has none."""
+    import cv2
+
+    return getattr(cv2, "convertFp16", None)
+
+
+def decode_ids(column: Array, encoding: str) -> list[Any]:
+    """Ids and paths as the labels had them: int, str, or a mixture of both."""
+    if encoding == "int":
+        return [int(value) for value in column.tolist()]
+    texts = [value.decode("utf-8", "surrogateescape") for value in column.tolist()]
+    return texts if encoding == "utf-8" else [json.loads(text) for text in texts]

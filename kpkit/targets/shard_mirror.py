@@ -1,0 +1,61 @@
+"""Mirrors samples that were read: labels by arithmetic, targets rendered anew."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kpkit.targets.base import Codec, StoredType
+from kpkit.targets.shard_layout import IMAGE, POINTS, REGION, Array
+from kpkit.targets.shard_targets import OccludedTarget, SampleLabels, dense_of, points_of
+
+BY_JOINT = ("visibility", "truncated", "occluded")
+# What a mirror is computed from, whatever was asked for.
+NEEDS = ("keypoints", *BY_JOINT, "weights", "affine", "bbox", "flipped")
+
+
+def mirror_samples(
+    arrays: dict[str, Array], flips: NDArray[np.bool_], codec: Codec, rule: OccludedTarget, dtype: StoredType
+) -> None:
+    """Mirror some of n samples in place.
+
+    arrays  name -> [n, ...] as stored, those of NEEDS among them    flips  [n] bool: which    dtype  of the targets
+    """
+    width, order = codec.input_size[1], codec.skeleton.flip_index
+    points = arrays["keypoints"][flips][:, order].astype(np.float64)
+    points[..., 0] = width - 1 - points[..., 0]
+    arrays["keypoints"][flips] = points
+    for name in BY_JOINT:
+        arrays[name][flips] = arrays[name][flips][:, order]
+    affine = arrays["affine"][flips]
+    affine[:, 0] *= -1.0
+    affine[:, 0, 2] += width - 1
+    arrays["affine"][flips] = affine
+    arrays["flipped"][flips] ^= True
+    for name in (REGION, IMAGE):
+        if name in arrays:
+            arrays[name][flips] = arrays[name][flips][:, :, ::-1]
+    _targets(arrays, flips, codec, rule, dtype)
+
+
+def _targets(
+    arrays: dict[str, Array], flips: NDArray[np.bool_], codec: Codec, rule: OccludedTarget, dtype: StoredType
+) -> None:
+    names = [name for name in codec.spec() if name in arrays]
+    labels = SampleLabels(
+        keypoints=arrays["keypoints"][flips],
+        visibility=arrays["visibility"][flips],
+        occluded=arrays["occluded"][flips],
+        affine=arrays["affine"][flips],
+        bbox=arrays["bbox"][flips],
+        regions=arrays[REGION][flips] if REGION in arrays else None,
+    )
+    made = points_of(codec, labels, rule)
+    arrays["weights"][flips] = made.weights
+    for name, values in zip(POINTS, (made.mu, made.sigma), strict=True):
+        if name in arrays:
+            arrays[name][flips] = values
+    if names:
+        dense = dense_of(codec, made, labels.regions, rule, dtype)
+        for name in names:
+            arrays[name][flips] = dense[name]

@@ -1,0 +1,163 @@
+"""Writes one shard: beside its place as `.tmp`, closed, synced, renamed. Equal arrays give equal bytes."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import h5py
+import numpy as np
+
+from kpkit.errors import OutputError
+from kpkit.guard import output_error, sync_file
+from kpkit.targets.deflate import LEVEL, Compression, compress, zstd_filter
+from kpkit.targets.shard_layout import Array, ArrayLayout, Layout
+
+# Fixed, so that equal arrays make equal bytes; chunks are found by a table, not by a tree.
+LIBVER = ("v110", "v110")
+TMP = ".tmp"
+# HDF5 names the reason of a failed write inside a longer text.
+_ERRNO = re.compile(r"errno = (\d+)")
+
+
+class ShardWriter:
+    """One shard being written, as a context manager; leaving it by an error leaves nothing behind.
+
+    path        where it will stand            capacity    samples at most
+    attributes  name -> number or text, of the file
+    """
+
+    def __init__(
+        self, path: Path, layout: Layout, capacity: int, compression: Compression, attributes: Mapping[str, Any]
+    ) -> None:
+        self.path, self.count = path, 0
+        self._layout, self._capacity, self._compression = layout, capacity, compression
+        self._labels: dict[str, list[Array]] = {name: [] for name, array in layout.items() if not array.dense}
+        self._tmp = path.with_name(path.name + TMP)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = h5py.File(self._tmp, "w", libver=LIBVER)
+            for name, value in attributes.items():
+                self._file.attrs[name] = value
+            self._dense = {name: self._create(name, array) for name, array in layout.items() if array.dense}
+        except (OSError, RuntimeError) as error:
+            self._abandon()
+            raise write_error(error, path) from error
+
+    def __enter__(self) -> ShardWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._abandon()
+
+    def append(self, arrays: Mapping[str, Array]) -> None:
+        """Add b samples.
+
+        arrays  name -> [b, *shape], every array of the layout, in its type
+
+        Raises OutputError where they cannot be written.
+        """
+        first = self.count
+        for name, layout in self._layout.items():
+            values = np.ascontiguousarray(arrays[name], layout.dtype)
+            if values.shape[1:] != layout.shape:
+                raise ValueError(f"{name}: {values.shape[1:]} is not {layout.shape}")
+            if not layout.dense:
+                self._labels[name].append(values)
+                continue
+            try:
+                self._write(self._dense[name], first, values)
+            except (OSError, RuntimeError) as error:
+                raise write_error(error, self.path) from error
+        self.count += len(values)
+
+    def finish(self) -> tuple[int, str]:
+        """Close, sync and rename; returns size in bytes and SHA-256. Raises OutputError."""
+        try:
+            for name, layout in self._layout.items():
+                if layout.dense:
+                    self._dense[name].resize(self.count, axis=0)
+                else:
+                    self._create_label(name, layout)
+            self._dense.clear()
+            self._file.attrs["samples"] = self.count
+            self._file.close()
+            sync_file(self._tmp)
+            size, digest = self._tmp.stat().st_size, sha256_of(self._tmp)
+            os.replace(self._tmp, self.path)
+            if os.name != "nt":  # folders cannot be opened there
+                sync_file(self.path.parent)
+        except (OSError, RuntimeError) as error:
+            raise write_error(error, self.path) from error
+        return size, digest
+
+    def _create(self, name: str, layout: ArrayLayout) -> Any:
+        filters: dict[str, Any] = {}
+        if self._compression == "gzip":
+            filters = {"compression": "gzip", "compression_opts": LEVEL}
+        elif self._compression == "zstd":
+            filters = dict(zstd_filter())
+        dataset = self._file.create_dataset(
+            name,
+            (self._capacity, *layout.shape),
+            layout.dtype,
+            chunks=(1, *layout.shape),
+            # One more than the capacity would be another kind of index; without it the table could not shrink.
+            maxshape=(self._capacity, *layout.shape),
+            track_times=False,
+            **filters,
+        )
+        _describe(dataset, layout)
+        return dataset
+
+    def _create_label(self, name: str, layout: ArrayLayout) -> None:
+        parts = self._labels[name]
+        values = np.concatenate(parts) if parts else np.zeros((0, *layout.shape), layout.dtype)
+        dataset = self._file.create_dataset(name, data=values, track_times=False)
+        _describe(dataset, layout)
+
+    def _write(self, dataset: Any, first: int, values: Array) -> None:
+        rest = (0,) * (values.ndim - 1)
+        for row, sample in enumerate(values, start=first):
+            if self._compression == "zstd":
+                dataset[row] = sample
+            else:
+                stream = compress(sample) if self._compression == "gzip" else sample.tobytes()
+                dataset.id.write_direct_chunk((row, *rest), stream)
+
+    def _abandon(self) -> None:
+        """Close and remove what is unfinished; where the disk is full, closing fails, too."""
+        try:
+            self._file.close()
+        except (AttributeError, OSError, RuntimeError, ValueError):
+            pass
+        finally:
+            self._tmp.unlink(missing_ok=True)
+
+
+def _describe(dataset: Any, layout: ArrayLayout) -> None:
+    dataset.attrs["scale"], dataset.attrs["offset"] = layout.scale, layout.offset
+    dataset.attrs["about"] = layout.about
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 (hex) of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_error(error: Exception, path: Path) -> OutputError:
+    """What HDF5 or the system says about a failed write, in words that say what to do."""
+    number = getattr(error, "errno", None)
+    if not number:
+        found = _ERRNO.search(str(error))
+        number = int(found.group(1)) if found else errno.EIO
+    return output_error(OSError(number, os.strerror(number)), path)
