@@ -9,7 +9,20 @@ import pytest
 
 import kpkit as package
 
-COMMANDS = ("convert", "info", "stats", "validate", "rule", "formats", "skeletons", "mappings", "demo", "doctor")
+COMMANDS = (
+    "convert",
+    "heatmaps",
+    "shards",
+    "info",
+    "stats",
+    "validate",
+    "rule",
+    "formats",
+    "skeletons",
+    "mappings",
+    "demo",
+    "doctor",
+)
 HEAVY = (
     "numpy",
     "scipy",
