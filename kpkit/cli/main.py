@@ -33,6 +33,7 @@ from kpkit.cli import (
     skeletons,
     stats,
     validate,
+    view,
 )
 from kpkit.cli.errors import print_error, usage_error
 from kpkit.cli.output import Console, abandon, unwritable
@@ -62,6 +63,7 @@ for _name, _function, _panel in (
     ("info", info.info, LABELS),
     ("stats", stats.stats, LABELS),
     ("validate", validate.validate, LABELS),
+    ("view", view.view, LABELS),
     ("formats", formats.formats, KNOWLEDGE),
     ("skeletons", skeletons.skeletons, KNOWLEDGE),
     ("mappings", mappings.mappings, KNOWLEDGE),
