@@ -161,8 +161,8 @@ class _Maker:
         if images.split[image]:
             document["split"] = str(images.split[image])
         document["people"] = sum(not self.crowd[row] for row in rows)
-        document[POINTS] = {"_cls": "Keypoints", "keypoints": points}
         document[OCCLUDED] = {"_cls": "Keypoints", "keypoints": hidden}
+        document[POINTS] = {"_cls": "Keypoints", "keypoints": points}
         document[BOXES] = {"_cls": "Detections", "detections": boxes}
         if image in self.shown.masks:
             document[MASK] = {"_cls": "Segmentation", "_id": self.new_id(), "tags": [], "mask_path": self.shown.masks[image]}

@@ -56,9 +56,9 @@ def declare(fiftyone: Any, dataset: Any, skeleton: Skeleton) -> None:
     add("people", integers, description="labelled persons, crowds not counted")
     add(EXACT, fo.DictField, description="exact pixels, for kpkit view --pull")
     for name, kind, inner in (
-        (BOXES, fo.Detections, "detections"),
-        (POINTS, fo.Keypoints, "keypoints"),
         (OCCLUDED, fo.Keypoints, "keypoints"),
+        (POINTS, fo.Keypoints, "keypoints"),
+        (BOXES, fo.Detections, "detections"),
     ):
         add(name, fo.EmbeddedDocumentField, embedded_doc_type=kind)
         add(f"{name}.{inner}.person", texts, description="id of the person in the labels")
@@ -91,7 +91,7 @@ def dress(fiftyone: Any, dataset: Any) -> None:
     groups = fiftyone.DatasetAppConfig.default_sidebar_groups(dataset)
     for group in groups:
         # What stands first is drawn last, on top of the others.
-        first = [name for name in (OCCLUDED, POINTS, BOXES) if name in group.paths]
+        first = [name for name in (POINTS, OCCLUDED, BOXES) if name in group.paths]
         group.paths = [*first, *(path for path in group.paths if path not in first)]
         group.expanded = group.name not in {"metadata", "other"}
     config.sidebar_groups = groups
