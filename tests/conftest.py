@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import fiftyone_server
+
+FIFTYONE_SETTINGS = ("FIFTYONE_DATABASE_URI", "FIFTYONE_DO_NOT_TRACK", "FIFTYONE_PRIVATE_DATABASE_PORT")
 REAL_DATA = "KPKIT_REAL_DATA"
 
 settings.register_profile(
@@ -28,6 +34,26 @@ def real_data() -> Path:
     if not (path / "data").is_dir():
         pytest.fail(f"{REAL_DATA}={folder} has no folder 'data'")
     return path
+
+
+@pytest.fixture(scope="session")
+def fiftyone_uri() -> Iterator[str]:
+    """The address of a database for FiftyOne that belongs to these tests alone; told to FiftyOne, too."""
+    with fiftyone_server.serve() as uri:
+        kept = {name: os.environ.get(name) for name in FIFTYONE_SETTINGS}
+        os.environ.update(FIFTYONE_DATABASE_URI=uri, FIFTYONE_DO_NOT_TRACK="true")
+        os.environ.pop("FIFTYONE_PRIVATE_DATABASE_PORT", None)
+        yield uri
+        if "fiftyone" in sys.modules:
+            # Otherwise it would wait for the stopped database when the process ends.
+            from fiftyone.core.odm import database
+
+            atexit.unregister(database._delete_non_persistent_datasets_if_allowed)
+            database._disconnect()
+        for name, value in kept.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 @pytest.fixture(autouse=True)

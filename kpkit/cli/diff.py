@@ -110,13 +110,18 @@ def _print(console: Console, found: DiffResult, limit: int | None) -> None:
         within = f" within {difference.tolerance:g} px" if difference.tolerance else ""
         console.line((f"Equal{within}.", "bold green"))
     else:
-        console.line((plural(len(difference), "change"), "bold yellow"))
-        _summary(console, difference)
-        if not console.quiet:
-            _list(console, difference, limit)
+        print_changes(console, difference, limit)
     if found.issues and not console.quiet:
         console.line()
         print_issues(console, found.issues)
+
+
+def print_changes(console: Console, difference: Difference, limit: int | None = SHOWN) -> None:
+    """How many changes of which kind there are and, unless quiet, the first `limit` of each kind."""
+    console.line((plural(len(difference), "change"), "bold yellow"))
+    _summary(console, difference)
+    if not console.quiet:
+        _list(console, difference, limit)
 
 
 def _sides(console: Console, found: DiffResult) -> None:

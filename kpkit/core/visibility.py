@@ -4,7 +4,8 @@ visibility  uint8   0 unlabelled, 1 labelled and occluded, 2 labelled and visibl
 truncated   bool    the joint lies outside the frame; implies visibility 0 or 1
 xy          float64 pixels; NaN exactly where visibility is 0
 
-Every function returns new arrays and leaves its arguments alone. Flags only ever go down: 2 -> 1 -> 0.
+Every function returns new arrays and leaves its arguments alone. Flags only ever go down, 2 -> 1 -> 0, save where an
+annotator says otherwise (`annotated`).
 """
 
 from __future__ import annotations
@@ -62,6 +63,19 @@ def unlabel(xy: Xy, visibility: Flags) -> Xy:
     visibility  [...]     uint8
     """
     return np.where((visibility == UNLABELLED)[..., None], np.nan, xy)
+
+
+def annotated(xy: Xy, visibility: Flags, truncated: Mask) -> tuple[Xy, Flags, Mask]:
+    """What an annotator set, made consistent: no flag without coordinates, and none but "occluded" outside the frame.
+
+    xy          [..., 2]  float64  pixels, NaN where there is no joint
+    visibility  [...]     uint8    as set; 0 where a joint was placed and nothing said is taken for visible
+    truncated   [...]     bool
+    """
+    placed = np.isfinite(xy).all(axis=-1)
+    said = np.where(truncated, OCCLUDED, np.where(visibility == UNLABELLED, VISIBLE, visibility))
+    flags = np.where(placed, said, UNLABELLED).astype(np.uint8)
+    return unlabel(xy, flags), flags, truncated.copy()
 
 
 def counts(visibility: Flags, truncated: Mask) -> dict[str, int]:

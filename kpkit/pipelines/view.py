@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,10 @@ from kpkit.errors import RecordError, UsageError
 from kpkit.pipelines.bulk import uncollected
 from kpkit.pipelines.images import header_size
 from kpkit.pipelines.load import LabelSource, Loaded, load_labels
-from kpkit.qa import fiftyone_database, fiftyone_dataset
+from kpkit.qa import fiftyone_app, fiftyone_database, fiftyone_dataset
 from kpkit.qa.fiftyone_documents import Shown
-from kpkit.qa.fiftyone_fields import MISSING
+from kpkit.qa.fiftyone_fields import ADDED, MISSING
+from kpkit.qa.fiftyone_pull import is_edited, pull
 
 Progress = Callable[[str, int, int], None]
 _UNNAMEABLE = re.compile(r"[^A-Za-z0-9_.-]+")
@@ -83,14 +85,16 @@ def run(job: ViewJob, progress: Progress | None = None) -> ViewReport:
             "the pictures of these labels were not found",
             code="KP-IMAGES-WHERE",
             place=str(loaded.path),
-            expected=f"e.g. {loaded.dataset.images.path[0]}" if len(loaded.dataset.images) else "image paths in the labels",
+            expected=f"e.g. {loaded.dataset.images.path[0]}"
+            if len(loaded.dataset.images)
+            else "image paths in the labels",
             help="say where they are with --images DIR",
         )
     shown, missing = _shown(loaded, loaded.images, collector)
     name = job.name or default_name(loaded.path)
     fiftyone = fiftyone_database.load()
     with fiftyone_dataset.new_dataset(fiftyone, name, force=job.force) as dataset, uncollected():
-        stored = fiftyone_dataset.fill(fiftyone, dataset, shown, _info(job.source, loaded), progress)
+        stored = fiftyone_dataset.fill(fiftyone, dataset, shown, _info(job.source, loaded, shown), progress)
         views = fiftyone_dataset.save_views(fiftyone, dataset, [])
         dataset.persistent = job.persistent
     return ViewReport(
@@ -107,6 +111,73 @@ def run(job: ViewJob, progress: Progress | None = None) -> ViewReport:
         issues=collector.issues,
         seconds=time.perf_counter() - started,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppJob:
+    """Where the App is served.
+
+    port     None: the first free one from 5151 on      remote  no browser is opened here
+    address  one of this machine's; 127.0.0.1 cannot be reached from elsewhere
+    """
+
+    port: int | None = None
+    address: str = fiftyone_app.ADDRESS
+    remote: bool = False
+
+
+@contextlib.contextmanager
+def open_app(name: str, job: AppJob) -> Iterator[OpenApp]:
+    """Serve a dataset in FiftyOne's App.
+
+    Raises UsageError where the port is taken, InputError where the App does not start.
+    """
+    fiftyone = fiftyone_database.load()
+    port = fiftyone_app.free_port(job.port, job.address)
+    dataset = fiftyone.load_dataset(name)
+    with fiftyone_app.serve(fiftyone, dataset, port=port, address=job.address, remote=job.remote) as session:
+        yield OpenApp(name, fiftyone_app.url(job.address, port, name), port, session, job.remote)
+
+
+@dataclass(frozen=True)
+class OpenApp:
+    """A dataset in FiftyOne's App: its name, where a browser finds it, and FiftyOne's session."""
+
+    name: str
+    url: str
+    port: int
+    session: Any
+    remote: bool
+
+    def wait(self) -> None:
+        """Until all browser windows are closed, or, where none was opened here, until interrupted."""
+        fiftyone_app.wait(self.session, remote=self.remote)
+
+
+def keep_if_edited(name: str) -> bool:
+    """Keep a dataset beyond the end of this program if anything was edited in it; whether that is so.
+
+    FiftyOne deletes what is not persistent, and with it an afternoon's work.
+    """
+    fiftyone = fiftyone_database.load()
+    if not fiftyone.dataset_exists(name):
+        return False
+    dataset = fiftyone_dataset.load_ours(fiftyone, name)
+    dataset.reload()
+    info = dataset.info[ADDED]
+    found = pull(dataset, int(info["joints"]))
+    if not dataset.persistent and is_edited(found, int(info["stored"])):
+        dataset.persistent = True
+        return True
+    return False
+
+
+def delete(name: str) -> None:
+    """Delete a dataset that kpkit made from FiftyOne; the labels and pictures stay where they are.
+
+    Raises UsageError where there is none, or another program made it.
+    """
+    fiftyone_dataset.load_ours(fiftyone_database.load(), name).delete()
 
 
 def default_name(path: Path) -> str:
@@ -126,11 +197,15 @@ def _shown(loaded: Loaded, root: Path, collector: Collector) -> tuple[Shown, int
     there = [os.path.isfile(file) for file in files]
     absent = [str(images.path[i]) for i, found in enumerate(there) if not found]
     collector.issue(
-        "KP-IMAGE-MISSING", "pictures that are not there; their labels are stored without them",
-        count=len(absent), places=absent[:5],
+        "KP-IMAGE-MISSING",
+        "pictures that are not there; their labels are stored without them",
+        count=len(absent),
+        places=absent[:5],
     )
     tags = {i: [MISSING] for i, found in enumerate(there) if not found}
-    return Shown(dataset=loaded.dataset, files=files, sizes=_sizes(loaded.dataset, files, there, collector), image_tags=tags), len(absent)
+    return Shown(
+        dataset=loaded.dataset, files=files, sizes=_sizes(loaded.dataset, files, there, collector), image_tags=tags
+    ), len(absent)
 
 
 def _sizes(dataset: Dataset, files: list[str], there: list[bool], collector: Collector) -> NDArray[np.float64]:
@@ -140,10 +215,8 @@ def _sizes(dataset: Dataset, files: list[str], there: list[bool], collector: Col
     sizes[(sizes <= 0).any(axis=1)] = np.nan
     unknown: list[str] = []
     for row in np.flatnonzero(np.isnan(sizes[:, 0])).tolist():
-        try:
+        with contextlib.suppress(RecordError):
             sizes[row] = header_size(Path(files[row])) if there[row] else (np.nan, np.nan)
-        except RecordError:
-            pass
         if np.isnan(sizes[row, 0]):
             unknown.append(str(images.path[row]))
     collector.issue(
@@ -166,7 +239,7 @@ def digest(dataset: Dataset) -> str:
     return found.hexdigest()
 
 
-def _info(source: LabelSource, loaded: Loaded) -> dict[str, Any]:
+def _info(source: LabelSource, loaded: Loaded, shown: Shown) -> dict[str, Any]:
     """What a pull needs to read the same labels again."""
 
     def absolute(path: Path | None) -> str | None:
@@ -176,6 +249,10 @@ def _info(source: LabelSource, loaded: Loaded) -> dict[str, Any]:
         "labels": os.path.abspath(loaded.path),
         "format": loaded.format.name,
         "digest": digest(loaded.dataset),
+        "joints": len(loaded.dataset.skeleton),
+        "images_shown": len(shown.files),
+        "stored": int(np.isfinite(shown.sizes).all(axis=1).sum()),
+        "left_out": np.flatnonzero(np.isnan(shown.sizes).any(axis=1)).tolist(),
         "skeleton": source.skeleton,
         "images": absolute(source.images),
         "image_sizes": absolute(source.image_sizes),

@@ -11,7 +11,7 @@ from typing import Any
 
 from kpkit.errors import UsageError, did_you_mean
 from kpkit.qa.fiftyone_documents import Document, Shown, documents, shapes
-from kpkit.qa.fiftyone_fields import ADDED, GROUP, POINTS, SOURCE, VISIBLE, declare, dress
+from kpkit.qa.fiftyone_fields import ADDED, GROUP, HIDDEN, POINTS, SOURCE, TRUNCATED, VISIBLE, declare, dress
 
 # Documents a call: some megabytes, below MongoDB's 48 MB a message also for 133 joints.
 BATCH = 500
@@ -44,9 +44,7 @@ def load_ours(fiftyone: Any, name: str) -> Any:
     """
     if not fiftyone.dataset_exists(name):
         names = [one for one in fiftyone.list_datasets() if not one.startswith(TEMPORARY)]
-        raise UsageError(
-            f"FiftyOne has no dataset '{name}'", code="KP-VIEW-NONE", help=did_you_mean(name, names)
-        )
+        raise UsageError(f"FiftyOne has no dataset '{name}'", code="KP-VIEW-NONE", help=did_you_mean(name, names))
     dataset = fiftyone.load_dataset(name)
     if not isinstance(dataset.info.get(ADDED), dict):
         raise UsageError(
@@ -77,7 +75,10 @@ def new_dataset(fiftyone: Any, name: str, *, force: bool) -> Iterator[Any]:
             dataset.name = name
         except ValueError as error:
             raise UsageError(
-                "FiftyOne does not take this name", code="KP-VIEW-NAME", got=str(error)[:200], help="choose one with --name"
+                "FiftyOne does not take this name",
+                code="KP-VIEW-NAME",
+                got=str(error)[:200],
+                help="choose one with --name",
             ) from error
     except BaseException:
         dataset.delete()
@@ -93,7 +94,8 @@ def fill(fiftyone: Any, dataset: Any, shown: Shown, info: Mapping[str, Any], pro
     total = len(shown.files)
     if not total:
         return 0
-    form = [shapes(fiftyone, dataset, shown.files[0], name) for name in slices or [""]][0]
+    # Once for every slice: this is how FiftyOne learns of them.
+    *_, form = [shapes(fiftyone, dataset, shown.files[0], name) for name in slices or [""]]
     collection = dataset._sample_collection
     stored = 0
     for batch in _batches(documents(shown, form)):
@@ -118,13 +120,12 @@ def save_views(fiftyone: Any, dataset: Any, views: list[SavedView]) -> list[str]
         "occluded > 50 %": (field("occluded_share") > 0.5, "persons of whose labelled joints most are occluded"),
         "without a joint": ((field("labelled") == 0) & (field("label") != "crowd"), "persons without a labelled joint"),
         "crowds": (field("label") == "crowd", ""),
-        "truncated": (field("visibility").contains("truncated"), "persons with a joint outside the frame"),
+        "truncated": (field("visibility").contains(TRUNCATED), "persons with a joint outside the frame"),
     }
     found = [(name, dataset.filter_labels(POINTS, one), about) for name, (one, about) in persons.items()]
-    found += [
-        ("visible joints", dataset.filter_keypoints(POINTS, filter=field("visibility") == VISIBLE), "nothing but these"),
-        ("occluded joints", dataset.filter_keypoints(POINTS, filter=field("visibility") == "occluded"), "nothing but these"),
-    ]
+    for word in (VISIBLE, HIDDEN):
+        joints = dataset.filter_keypoints(POINTS, filter=field("visibility") == word)
+        found.append((f"{word} joints", joints, "nothing but these"))
     for one in views:
         found.append((one.name, dataset.filter_labels(POINTS, field("tags").contains(one.tag)), one.description))
     kept = []

@@ -8,10 +8,11 @@ fields are there, too.
 from __future__ import annotations
 
 import json
+import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -123,21 +124,22 @@ class _Maker:
         self.shown, self.shapes, self.new_id = shown, shapes, new_id
         self.rows = instance_rows(dataset)
         scale = shown.sizes[dataset.image_index]
-        self.points = (dataset.xy / scale[:, None, :]).tolist()
+        self.points: list[list[list[float]]] = (dataset.xy / scale[:, None, :]).tolist()
         hidden = np.where((dataset.visibility == 1)[..., None], dataset.xy, np.nan)
         self.hidden = (hidden / scale[:, None, :]).tolist()
-        self.words = words(dataset.visibility, dataset.truncated)
+        self.words: list[list[str]] = words(dataset.visibility, dataset.truncated)
         self.boxes = (dataset.bbox_xywh / np.concatenate([scale, scale], axis=1)).tolist()
-        self.has_box = np.isfinite(dataset.bbox_xywh).all(axis=1).tolist()
-        labelled = (dataset.visibility > 0).sum(axis=1)
-        occluded = (dataset.visibility == 1).sum(axis=1)
-        self.labelled, self.any_hidden = labelled.tolist(), (occluded > 0).tolist()
+        self.has_box = [all(map(math.isfinite, box)) for box in dataset.bbox_xywh.tolist()]
+        labelled = np.count_nonzero(dataset.visibility > 0, axis=1)
+        occluded = np.count_nonzero(dataset.visibility == 1, axis=1)
+        self.labelled: list[int] = labelled.tolist()
+        self.any_hidden = [count > 0 for count in occluded.tolist()]
         self.share = (occluded / np.maximum(labelled, 1)).tolist()
-        self.crowd = dataset.is_crowd.tolist()
+        self.crowd: list[bool] = dataset.is_crowd.tolist()
         self.area = [float(value) if np.isfinite(value) else None for value in dataset.area]
         self.ids = dataset.instance_id.tolist()
-        self.flags = dataset.visibility + TRUNCATED_BIT * dataset.truncated.astype(np.uint8)
-        self.now = datetime.now(timezone.utc).replace(tzinfo=None)
+        self.flags: NDArray[np.uint8] = dataset.visibility + TRUNCATED_BIT * dataset.truncated.astype(np.uint8)
+        self.now = datetime.now(UTC).replace(tzinfo=None)
         self.tags = dataset.extras.get(TAGS_EXTRA)
         self.image_tags = dataset.images.extras.get(TAGS_EXTRA)
         self.scores = [float(value) if np.isfinite(value) else None for value in dataset.score]
@@ -150,7 +152,7 @@ class _Maker:
         document = dict(self.shapes.sample)
         document["_id"] = self.new_id()
         # FiftyOne's `take` and `shuffle` draw by this number.
-        document["_rand"] = random.random() * 0.001 + 0.999  # noqa: S311
+        document["_rand"] = random.random() * 0.001 + 0.999
         document["filepath"] = self.shown.files[image]
         document["tags"] = [*_known(self.image_tags, image), *self.shown.image_tags.get(image, [])]
         document["metadata"] = {**document["metadata"], "width": int(width), "height": int(height)}
@@ -165,7 +167,12 @@ class _Maker:
         document[POINTS] = {"_cls": "Keypoints", "keypoints": points}
         document[BOXES] = {"_cls": "Detections", "detections": boxes}
         if image in self.shown.masks:
-            document[MASK] = {"_cls": "Segmentation", "_id": self.new_id(), "tags": [], "mask_path": self.shown.masks[image]}
+            document[MASK] = {
+                "_cls": "Segmentation",
+                "_id": self.new_id(),
+                "tags": [],
+                "mask_path": self.shown.masks[image],
+            }
         document[EXACT] = self._exact(image, rows, points, boxes)
         return document
 
@@ -177,23 +184,26 @@ class _Maker:
             common: Document = {"person": str(self.ids[row]), "label": "crowd" if self.crowd[row] else "person"}
             if self.shapes.has_instances:
                 common["instance"] = {"_cls": "Instance", "_id": self.new_id()}
-            tags = [*_known(self.tags, row), *self.shown.person_tags.get(row, [])]
-            points.append(
-                {
-                    **self.shapes.point,
-                    "_id": self.new_id(),
-                    **common,
-                    "tags": tags,
-                    "points": self.points[row],
-                    "visibility": self.words[row],
-                    "labelled": self.labelled[row],
-                    "occluded_share": self.share[row],
-                }
-            )
+            points.append(self._point(row, common))
             if self.any_hidden[row]:
-                hidden.append({**self.shapes.point, "_id": self.new_id(), **common, "label": HIDDEN, "points": self.hidden[row]})
+                hidden.append(self._hidden(row, common))
             boxes.append(self._box(row, common) if self.has_box[row] else {})
         return points, hidden, boxes
+
+    def _point(self, row: int, common: Document) -> Document:
+        return {
+            **self.shapes.point,
+            "_id": self.new_id(),
+            **common,
+            "tags": [*_known(self.tags, row), *self.shown.person_tags.get(row, [])],
+            "points": self.points[row],
+            "visibility": self.words[row],
+            "labelled": self.labelled[row],
+            "occluded_share": self.share[row],
+        }
+
+    def _hidden(self, row: int, common: Document) -> Document:
+        return {**self.shapes.point, "_id": self.new_id(), **common, "label": HIDDEN, "points": self.hidden[row]}
 
     def _box(self, row: int, common: Document) -> Document:
         box = {**self.shapes.box, "_id": self.new_id(), **common, "bounding_box": self.boxes[row]}
@@ -215,6 +225,8 @@ class _Maker:
             "ids": [json.dumps(self.ids[row]) for row in rows],
             "points": [one["_id"] for one in points],
             "boxes": [one.get("_id") for one in boxes],
+            "tags": [_known(self.tags, row) for row in rows],
+            "image_tags": _known(self.image_tags, image),
             "findings": [self.shown.person_tags.get(row, []) for row in rows],
             "image_findings": self.shown.image_tags.get(image, []),
             "xy": dataset.xy[rows].astype("<f8").tobytes(),
