@@ -14,7 +14,7 @@ from tests.coco_files import document, image, person, points, save
 
 
 def labels(folder: Path, **changes: Any) -> Path:
-    """Three pictures with four persons: all visible; half occluded; a crowd without joints; coordinates with decimals."""
+    """Three pictures, four persons: all visible; half occluded; a crowd without joints; coordinates with decimals."""
     half = points()
     half[2:18:3] = [1] * 6
     odd = [value + 0.1 * (i % 3 < 2) + 1 / 3 for i, value in enumerate(points(shift=50))]
@@ -22,7 +22,9 @@ def labels(folder: Path, **changes: Any) -> Path:
     persons = [
         person(7, 1),
         person(8, 1, keypoints=half, bbox=[8, 18, 40, 20]),
-        person(9, 2, keypoints=[0] * 51, num_keypoints=0, iscrowd=1, segmentation={"counts": [307200], "size": [480, 640]}),
+        person(
+            9, 2, keypoints=[0] * 51, num_keypoints=0, iscrowd=1, segmentation={"counts": [307200], "size": [480, 640]}
+        ),
         person(12, 3, keypoints=odd, bbox=[60.3, 20.25, 35.125, 17.7]),
     ]
     images = [image(1), image(2), image(3, width=333, height=217)]

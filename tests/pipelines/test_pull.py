@@ -151,7 +151,7 @@ def test_an_edited_box_is_written_and_the_joints_stay(path):
 
 def test_a_person_deleted_in_fiftyone_is_gone(path):
     for field in ("keypoints", "persons"):
-        sample, label = label_of("pull", 8, field)
+        _, label = label_of("pull", 8, field)
         dataset_of("pull").delete_labels(ids=label.id)
     _, after = pull(path)
     assert rows_changed(path, after) == [8]
@@ -166,7 +166,7 @@ def test_a_person_added_in_fiftyone_gets_a_new_id_and_its_own_box(path):
     points[0] = [10 / 333, 20 / 217]
     who = fiftyone.Instance()
     sample.keypoints.keypoints.append(fiftyone.Keypoint(label="person", points=points, instance=who))
-    sample.persons.detections.append(fiftyone.Detection(label="person", bounding_box=[0.0, 0.0, 1.0, 1.0], instance=who))
+    sample.persons.detections.append(fiftyone.Detection(label="person", bounding_box=[0, 0, 1, 1], instance=who))
     sample.save()
     report, after = pull(path)
     new = after["annotations"][-1]
