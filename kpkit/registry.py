@@ -46,7 +46,10 @@ _BUILT_IN: dict[str, dict[str, str]] = {
         "records": "kpkit.qa.rules_records:RULES",
         "boxes": "kpkit.qa.rules_boxes:RULES",
         "persons": "kpkit.qa.rules_persons:RULES",
+        "sides": "kpkit.qa.rules_sides:RULES",
+        "limbs": "kpkit.qa.rules_limbs:RULES",
         "skeleton": "kpkit.qa.rules_skeleton:RULES",
+        "pictures": "kpkit.qa.rules_pictures:RULES",
     },
 }
 

@@ -16,6 +16,7 @@ from kpkit.formats.jsonrows import RowSource
 from kpkit.pipelines.bulk import uncollected
 from kpkit.pipelines.findings import Finding, Places
 from kpkit.pipelines.load import LabelSource, Loaded, load_labels
+from kpkit.pipelines.pictures import look_at
 from kpkit.qa.rule_table import selected
 from kpkit.qa.rules import CategoryText, Found, PictureFacts, Rule, View
 
@@ -24,6 +25,8 @@ LEVELS: tuple[Severity, ...] = ("note", "warning", "error")
 # Findings of the reader that a rule makes anew, with more to say.
 MADE_ANEW = frozenset({"KP-JOINT-OUTSIDE", "KP-SKELETON-LATERAL", "KP-YOLO-BOX-OUTSIDE", "KP-YOLO-BOX-ROUNDED"})
 READER = "KP199"
+# The one rule that has to decode the pictures.
+TWO_SPLITS = "KP604"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +140,11 @@ def run(job: ValidateJob) -> Validation:
 
 def view_of(loaded: Loaded, rules: Sequence[Rule]) -> View:
     """The labels as rules see them; the pictures are looked at where a rule needs them and they are there."""
-    return View(loaded.dataset, format=_format(loaded), categories=_categories(loaded.dataset))
+    wanted = {rule.id for rule in rules if rule.pictures}
+    pictures = None
+    if wanted and loaded.images is not None and len(loaded.dataset.images):
+        pictures = look_at(loaded.dataset.images, loaded.images, prints=TWO_SPLITS in wanted)
+    return View(loaded.dataset, format=_format(loaded), categories=_categories(loaded.dataset), pictures=pictures)
 
 
 def check(validation: Validation, view: View) -> None:
