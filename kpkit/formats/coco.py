@@ -75,7 +75,7 @@ class CocoFormat(Format):
             from kpkit.formats.coco_stream import read_streamed
 
             return read_streamed(path, options, collector)
-        parsed = parse(path)
+        parsed = parse(path, collector)
         reader = read_results if parsed.results else read_ground_truth
         return reader(parsed, path, options, collector)
 

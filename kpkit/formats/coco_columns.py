@@ -196,7 +196,8 @@ class ColumnReader:
     def _keypoints(self, rows: list[Row]) -> NDArray[np.float64]:
         block = np.zeros((len(rows), 3 * self.k))
         for i, values in enumerate([row.keypoints for row in rows]):
-            if not values:  # UNSET, None and [] all mean: no keypoints
+            # UNSET, None and [] all mean: no keypoints. Where nothing says which joints there are, none are read.
+            if not values or not self.k:
                 continue
             if len(values) == 3 * self.k:
                 block[i] = values

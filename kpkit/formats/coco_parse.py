@@ -13,7 +13,9 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from kpkit.core.report import Collector
 from kpkit.errors import FormatError, InputError, RecordError
+from kpkit.formats.coco_nan import nulled, report
 from kpkit.formats.jsonplace import byte_of, locate, split_message
 from kpkit.guard import read_bytes
 
@@ -41,8 +43,8 @@ class Parsed:
     results: bool
 
 
-def parse(path: Path) -> Parsed:
-    """Read and take apart one file.
+def parse(path: Path, collector: Collector | None = None) -> Parsed:
+    """Read and take apart one file. A collector in "collect" mode is told of every NaN; they are read as null then.
 
     Raises FormatError for anything that is not JSON of COCO's shape, with the place as far as it can be known.
     """
@@ -50,6 +52,20 @@ def parse(path: Path) -> Parsed:
     if buffer.startswith(BOM):
         buffer = buffer[len(BOM) :]
     check_text(buffer, path)
+    if collector is None or collector.mode == "raise":
+        return _taken_apart(buffer, path)
+    try:
+        return _taken_apart(buffer, path)
+    except FormatError:
+        buffer, places = nulled(buffer)
+        if not places:
+            raise
+    parsed = _taken_apart(buffer, path)
+    report(places, buffer, parsed.rows, parsed.image_rows, path, collector)
+    return parsed
+
+
+def _taken_apart(buffer: bytes, path: Path) -> Parsed:
     if buffer.lstrip()[:1] == b"[":
         rows = _decode(buffer, list[msgspec.Raw], path)
         return Parsed(buffer, b"[]", rows, [], True)

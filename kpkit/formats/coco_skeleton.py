@@ -170,7 +170,8 @@ def _edges(raw: Any, k: int, here: str, collector: Collector) -> tuple[tuple[int
 def choose(found: Skeleton | None, asked: Skeleton | None, persons: int, place: str, collector: Collector) -> Skeleton:
     """The skeleton of a file: its own, or the one asked for where it has none.
 
-    Raises UsageError where persons are there and nothing says what their joints are.
+    Raises UsageError where persons are there and nothing says what their joints are; where errors are collected, the
+    persons are read without joints.
     """
     if found is not None:
         return found
@@ -183,13 +184,16 @@ def choose(found: Skeleton | None, asked: Skeleton | None, persons: int, place: 
             place=f"{place}: categories",
         )
         return NO_JOINTS
-    raise UsageError(
-        "no category of this file names its keypoints",
-        code="KP-COCO-NO-KEYPOINTS",
-        place=f"{place}: categories",
-        expected="a category with 'keypoints'",
-        help="say what the joints are with --skeleton NAME or --skeleton FILE.toml (see 'kpkit skeletons')",
+    collector.error(
+        UsageError(
+            "no category of this file names its keypoints",
+            code="KP-COCO-NO-KEYPOINTS",
+            place=f"{place}: categories",
+            expected="a category with 'keypoints'",
+            help="say what the joints are with --skeleton NAME or --skeleton FILE.toml (see 'kpkit skeletons')",
+        )
     )
+    return NO_JOINTS
 
 
 def describe(entry: dict[str, Any], now: Skeleton, before: Skeleton | None = None) -> None:

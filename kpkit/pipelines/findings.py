@@ -135,7 +135,7 @@ class Places:
                 name=rule.name,
                 severity=severity,
                 message=message,
-                place=place,
+                place=f"{place} ({whose['joint']})" if joint >= 0 and _NAMED.search(place) is None else place,
                 raw_table=table,
                 raw_row=raw,
                 count=issue.count if lump else 1,

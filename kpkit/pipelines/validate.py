@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -19,6 +19,7 @@ from kpkit.pipelines.load import LabelSource, Loaded, load_labels
 from kpkit.pipelines.pictures import look_at
 from kpkit.qa.rule_table import selected
 from kpkit.qa.rules import CategoryText, Found, PictureFacts, Rule, View
+from kpkit.qa.rules_pictures import splits_of
 
 SCHEMA_VERSION = 1
 LEVELS: tuple[Severity, ...] = ("note", "warning", "error")
@@ -141,9 +142,10 @@ def run(job: ValidateJob) -> Validation:
 def view_of(loaded: Loaded, rules: Sequence[Rule]) -> View:
     """The labels as rules see them; the pictures are looked at where a rule needs them and they are there."""
     wanted = {rule.id for rule in rules if rule.pictures}
-    pictures = None
-    if wanted and loaded.images is not None and len(loaded.dataset.images):
-        pictures = look_at(loaded.dataset.images, loaded.images, prints=TWO_SPLITS in wanted)
+    images, pictures = loaded.dataset.images, None
+    if wanted and loaded.images is not None and len(images):
+        several = TWO_SPLITS in wanted and len(set(splits_of(images)) - {""}) > 1
+        pictures = look_at(images, loaded.images, prints=several)
     return View(loaded.dataset, format=_format(loaded), categories=_categories(loaded.dataset), pictures=pictures)
 
 
@@ -172,10 +174,11 @@ def _take_issues(validation: Validation, issues: Sequence[Issue]) -> None:
             continue
         rule = by_code.get(issue.code)
         name = rule.id if rule is not None else READER
-        # What is no number has the wrong type as well; once is enough.
-        if issue.code == "KP-COCO-TYPE" and numbers.issuperset(issue.places):
-            continue
-        if name in wanted:
+        if issue.code == "KP-COCO-TYPE" and numbers:
+            # What is no number has the wrong type as well; once is enough.
+            places = [place for place in issue.places if place not in numbers]
+            issue = replace(issue, count=len(places), places=places)
+        if name in wanted and issue.count:
             validation.issues.append((wanted[name], issue))
 
 

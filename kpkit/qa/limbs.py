@@ -80,7 +80,7 @@ class Limbs:
         rows = np.arange(len(ordered))
         low, high = ordered[rows, at], ordered[rows, np.minimum(at + 1, ordered.shape[1] - 1)]
         # Without the limb itself: what stands above it moves down by one.
-        size = np.where(share > low, low, high)
+        size: Floats = np.where(share > low, low, high)
         size[:, others < OTHERS] = np.nan
         size[np.isnan(share)] = np.nan
         return size
@@ -89,7 +89,8 @@ class Limbs:
     def ratio(self) -> Floats:
         """[E,m] float64 length beside the person's size."""
         with np.errstate(divide="ignore"):
-            return self.length / np.maximum(self.size, 1.0)
+            ratio: Floats = self.length / np.maximum(self.size, 1.0)
+        return ratio
 
     @cached_property
     def usual(self) -> tuple[Floats, Floats, Floats]:
@@ -107,4 +108,5 @@ class Limbs:
 
 def distance(view: View, a: int, b: int) -> Floats:
     """[m] float64 pixels between two joints, NaN where one is not labelled."""
-    return np.sqrt(np.square(view.x[a] - view.x[b]) + np.square(view.y[a] - view.y[b]))
+    pixels: Floats = np.sqrt(np.square(view.x[a] - view.x[b]) + np.square(view.y[a] - view.y[b]))
+    return pixels

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from kpkit.core.dataset import ImageTable
 from kpkit.qa.rules import Found, Index, PictureFacts, Result, Rule, View
 
 # Bits of 256 that may differ between two copies of one picture: what another size or another JPEG quality changes.
@@ -55,9 +56,8 @@ def other_size(view: View) -> Result:
     ]
 
 
-def splits_of(view: View) -> list[str]:
-    """The split of each image: its own, or the folder that its name begins with."""
-    images = view.dataset.images
+def splits_of(images: ImageTable) -> list[str]:
+    """The split of each image: its own, or the folder called like one that it is in."""
     named = [str(split) for split in images.split.tolist()]
     folders = [next((part for part in str(path).split("/")[:-1] if part in SPLITS), "") for path in images.path]
     return [split or folder for split, folder in zip(named, folders, strict=True)]
@@ -65,7 +65,7 @@ def splits_of(view: View) -> list[str]:
 
 def in_two_splits(view: View) -> Result:
     """The same picture in two splits."""
-    splits = splits_of(view)
+    splits = splits_of(view.dataset.images)
     names = sorted(set(splits) - {""})
     if len(names) < 2:
         return "the images are not of two splits"
