@@ -12,6 +12,7 @@ from kpkit.cli.report import SEVERITY_STYLE
 
 if TYPE_CHECKING:
     from kpkit.pipelines.findings import Finding
+    from kpkit.pipelines.fix import Change, Fixes
     from kpkit.pipelines.validate import Validation
     from kpkit.qa.rules import Rule
 
@@ -32,6 +33,34 @@ def print_validation(console: Console, found: Validation, *, every: bool) -> Non
         _print_text(console, found, None if every else SHOWN)
 
 
+def print_fixes(console: Console, fixes: Fixes, target: Path, *, written: bool, every: bool) -> None:
+    """What was mended, or would be; on stderr where stdout is for programs."""
+    say = console.line if console.format == "text" else console.complain
+    by_rule: dict[str, list[Change]] = {}
+    for change in fixes.changes:
+        by_rule.setdefault(change.rule, []).append(change)
+    for code, changes in by_rule.items():
+        verb = "mended" if written else "would mend"
+        say((f"{verb}[{code}]", "bold green"), (f" {plural(len(changes), 'finding')}", "bold"))
+        for change in changes if every else changes[:SHOWN]:
+            say(("  --> ", "bold blue"), f"{_short(change.place)}: {change.what}")
+        if not every and len(changes) > SHOWN:
+            say((f"      and {len(changes) - SHOWN:,} more", "dim"))
+    for code, count in fixes.left.items():
+        say((f"left[{code}]", "bold yellow"), f" {plural(count, 'finding')} that a person has to decide")
+    if written:
+        say(("Wrote ", "bold green"), str(target))
+    elif not fixes.changes:
+        say("Nothing to mend")
+    say()
+
+
+def _short(place: str) -> str:
+    """A place without the folders of its file."""
+    file, colon, rest = place.partition(": ")
+    return f"{Path(file).name}{colon}{rest}"
+
+
 def _print_text(console: Console, found: Validation, limit: int | None) -> None:
     rules = {rule.id: rule for rule in found.rules}
     counts = found.counts
@@ -42,8 +71,12 @@ def _print_text(console: Console, found: Validation, limit: int | None) -> None:
     if counts and not console.quiet:
         _print_summary(console, found, counts, rules)
     if not console.quiet:
-        for code, why in found.unchecked.items():
-            console.line((f"not checked[{code}]", "bold blue"), f" {rules[code].name}: {why}")
+        for why in dict.fromkeys(found.unchecked.values()):
+            codes = [code for code, reason in found.unchecked.items() if reason == why]
+            names = ", ".join(rules[code].name for code in codes)
+            console.line((f"not checked[{', '.join(codes)}]", "bold blue"), f" {names}: {why}")
+        if found.unchecked:
+            console.line()
     _print_end(console, found, counts)
 
 

@@ -93,11 +93,11 @@ class Places:
         """Raw row of an image -> image."""
         return {} if self.source is None else {raw: row for row, raw in enumerate(self.source.image_row_of.tolist())}
 
-    def from_rule(self, rule: Rule, found: Found) -> Iterator[Finding]:
-        """The findings that a rule gives as columns, one by one."""
+    def from_rule(self, rule: Rule, found: Found, limit: int | None = None) -> Iterator[Finding]:
+        """The findings that a rule gives as columns, in the order of instances and images; the first `limit` of them."""
         names = self.dataset.skeleton.keypoints
         columns = {name: _list(values) for name, values in found.numbers.items()}
-        for i in range(len(found)):
+        for i in _in_order(found)[:limit]:
             instance, joint, other = (_at(column, i) for column in (found.instance, found.joint, found.other))
             image = _at(found.image, i)
             if image < 0 <= instance:
@@ -116,14 +116,14 @@ class Places:
                 **self._whose(instance, image, joint),
             )
 
-    def from_issue(self, rule: Rule, issue: Issue) -> Iterator[Finding]:
-        """The findings that a reader has made already."""
+    def from_issue(self, rule: Rule, issue: Issue, limit: int | None = None) -> Iterator[Finding]:
+        """The findings that a reader has made already, the first `limit` of them."""
         own = rule.id == "KP199"
         severity = issue.severity if own else rule.severity
         message = f"{issue.code}: {issue.message}" if own else issue.message
         # One place for many is where all of them are, not the first of them.
         lump = len(issue.places) == 1 < issue.count
-        for place in issue.places:
+        for place in issue.places[:limit]:
             instance, image, joint, table, raw = self._parsed(place)
             whose = self._whose(instance, image, joint)
             if issue.code == "KP-COCO-NUM-KEYPOINTS" and instance >= 0:
@@ -141,7 +141,8 @@ class Places:
                 count=issue.count if lump else 1,
                 **whose,
             )
-        rest = 0 if lump else issue.count - len(issue.places)
+        # Cut short, the rest goes without saying.
+        rest = 0 if lump or (limit is not None and issue.places) else issue.count - len(issue.places)
         if rest > 0:
             place = "" if issue.places else self.root
             yield Finding(rule=rule.id, name=rule.name, severity=severity, message=message, place=place, count=rest)
@@ -240,6 +241,12 @@ def _id_of(source: RowSource, raw: int) -> int | str | None:
     except (msgspec.MsgspecError, RecursionError, AttributeError, IndexError):
         return None
     return found if isinstance(found, int | str) else None
+
+
+def _in_order(found: Found) -> list[int]:
+    """Positions of the findings by instance, else by image; equal ones as they come."""
+    key = found.instance if found.instance is not None else found.image
+    return list(range(len(found))) if key is None else np.argsort(key, kind="stable").tolist()
 
 
 def _at(column: NDArray[np.int64] | None, i: int) -> int:

@@ -49,7 +49,7 @@ class Validation:
 
     loaded      the labels                    rules    that were asked for, by id
     unchecked   rule -> why it cannot tell    counts   rule -> findings
-    seconds     reading, checking
+    seconds     reading, checking               mended   what --fix has changed before: rule, place, what
     """
 
     loaded: Loaded
@@ -58,6 +58,7 @@ class Validation:
     issues: list[tuple[Rule, Issue]] = field(default_factory=list)
     unchecked: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    mended: list[dict[str, str]] = field(default_factory=list)
 
     @property
     def places(self) -> Places:
@@ -91,9 +92,9 @@ class Validation:
         places = self.places
         by_rule: dict[str, list[Finding]] = {rule.id: [] for rule in self.rules}
         for rule, issue in self.issues:
-            by_rule[rule.id] += places.from_issue(rule, issue)
+            by_rule[rule.id] += places.from_issue(rule, issue, limit)
         for rule, found in self.columns:
-            by_rule[rule.id] += places.from_rule(rule, found)
+            by_rule[rule.id] += places.from_rule(rule, found, limit)
         order = {level: number for number, level in enumerate(LEVELS[::-1])}
         every: list[Finding] = []
         for group in by_rule.values():
@@ -117,6 +118,7 @@ class Validation:
             "severities": self.by_severity(),
             "rules": self.counts,
             "unchecked": self.unchecked,
+            "mended": self.mended,
             "findings": [one.as_dict() for one in self.findings()],
         }
 

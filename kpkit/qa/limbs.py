@@ -43,6 +43,14 @@ class Limb:
     proportion: float
 
 
+def limbs(view: View) -> Limbs:
+    """The limbs of a view, made once for all rules."""
+    found: Limbs | None = view.shared.get("limbs")
+    if found is None:
+        found = view.shared["limbs"] = Limbs(view)
+    return found
+
+
 def limbs_of(view: View) -> list[Limb]:
     """The limbs that the skeleton has, by the names of their joints."""
     found = []

@@ -117,6 +117,7 @@ class View:
     x, y         [K,m]  float64  pixels, NaN where unlabelled: joint by joint, so that a limb is two long rows
     labelled     [K,m]  bool
     width, height [m]   float64  of the image; infinite where unknown
+    shared       what rules made of it for each other
     """
 
     def __init__(
@@ -130,6 +131,7 @@ class View:
         self.dataset, self.format = dataset, format
         self.categories, self.pictures = categories, pictures
         self.skeleton = dataset.skeleton
+        self.shared: dict[str, Any] = {}
         some = dataset.visibility.any(axis=1) & ~dataset.is_crowd
         self.rows: Index = np.flatnonzero(some)
         self.image: Index = dataset.image_index[self.rows]

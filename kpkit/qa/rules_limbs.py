@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from kpkit.qa.limbs import ENOUGH, Limbs
+from kpkit.qa.limbs import ENOUGH, limbs
 from kpkit.qa.rules import Floats, Found, Index, Result, Rule, View
 
 # Steps from the middle to the 84th percentile, on a logarithmic scale. In real files fewer than one person in a hundred
@@ -22,20 +22,20 @@ DRIFT = 5.0
 
 def limb_lengths(view: View) -> Result:
     """Limbs much longer than the person's other limbs allow."""
-    limbs = Limbs(view)
-    if len(limbs.limbs) < 4:
+    body = limbs(view)
+    if len(body.limbs) < 4:
         return "the skeleton has too few limbs by name (shoulders, elbows, wrists, hips, knees, ankles)"
-    middle, upper, count = limbs.usual
+    middle, upper, count = body.usual
     if not (count >= ENOUGH).any():
         return f"fewer than {ENOUGH} persons have enough limbs to say what is usual in this dataset"
     found = []
     names = view.skeleton.keypoints
-    for e, limb in enumerate(limbs.limbs):
+    for e, limb in enumerate(body.limbs):
         if count[e] < ENOUGH or not 0 < middle[e] < upper[e]:
             continue
         limit = middle[e] * (upper[e] / middle[e]) ** TOO_LONG
-        some = np.flatnonzero((limbs.ratio[e] > limit) & (limbs.length[e] > SHORTEST))
-        times = limbs.ratio[e, some] / middle[e]
+        some = np.flatnonzero((body.ratio[e] > limit) & (body.length[e] > SHORTEST))
+        times = body.ratio[e, some] / middle[e]
         steps = np.log(times) / np.log(upper[e] / middle[e])
         found.append(
             Found(
@@ -46,7 +46,7 @@ def limb_lengths(view: View) -> Result:
                 confidence=1.0 - np.exp(-steps / 4.0),
                 numbers={
                     "limb": [f"{names[limb.a]} to {names[limb.b]}"] * len(some),
-                    "px": limbs.length[e, some],
+                    "px": body.length[e, some],
                     "times": times,
                 },
             )

@@ -155,7 +155,6 @@ RULES = [
         "joints in common. Where the skeleton has no sigmas, COCO's mean stands for each. --fix removes "
         "the second one where all but the id is the same.",
         help="remove one of the two",
-        fixable=True,
         check=duplicates,
     ),
 ]

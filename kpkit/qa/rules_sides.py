@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kpkit.qa.limbs import ENOUGH, Limbs, distance
+from kpkit.qa.limbs import ENOUGH, distance, limbs
 from kpkit.qa.rules import Floats, Found, Index, Result, Rule, View
 
 # Evidence in units of log-odds: how much a pair that stands fully the wrong way round says. Eyes say most: their order
@@ -137,9 +137,9 @@ def single_limb(view: View) -> Result:
 
 
 def _limb_lengths(view: View) -> list[Found]:
-    limbs = Limbs(view)
-    at = {(limb.kind, limb.side): e for e, limb in enumerate(limbs.limbs)}
-    middle, upper, count = limbs.usual
+    body = limbs(view)
+    at = {(limb.kind, limb.side): e for e, limb in enumerate(body.limbs)}
+    middle, upper, count = body.usual
     found: list[Found] = []
     named = np.zeros(len(view.rows), bool)
     for kind, default in USUAL_RATIOS.items():
@@ -147,13 +147,13 @@ def _limb_lengths(view: View) -> list[Found]:
         if left is None or right is None:
             continue
         m, u = (middle[left], upper[left]) if count[left] >= ENOUGH else default
-        one, two = limbs.limbs[left], limbs.limbs[right]
+        one, two = body.limbs[left], body.limbs[right]
         crossed = distance(view, one.a, two.b), distance(view, two.a, one.b)
-        size = np.fmin(limbs.size[left], limbs.size[right])
+        size = np.fmin(body.size[left], body.size[right])
         size = np.where(size >= SMALL, size, np.nan)
-        now = _deviation(np.maximum(limbs.length[left], limbs.length[right]), size, m, u)
+        now = _deviation(np.maximum(body.length[left], body.length[right]), size, m, u)
         then = _deviation(np.maximum(*crossed), size, m, u)
-        shorter = (limbs.length[left] + limbs.length[right]) / np.maximum(crossed[0] + crossed[1], 1.0)
+        shorter = (body.length[left] + body.length[right]) / np.maximum(crossed[0] + crossed[1], 1.0)
         some = np.flatnonzero((now > TOO_LONG) & (then < USUAL) & (shorter > SHORTER) & ~named)
         # An elbow that is swapped makes the forearms too long as well: the first joint from the body is named.
         named[some] = True
