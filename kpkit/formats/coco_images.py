@@ -124,9 +124,11 @@ def _merge(ids: Column, raws: Sequence[Any], path: Path, collector: Collector) -
     if len(first) == len(ids):
         return np.arange(len(ids))
     repeated = np.setdiff1d(np.arange(len(ids)), first).tolist()
+    differing: set[int] = set()
     for row in repeated:
         original = int(first[group[row]])
         if bytes(raws[row]) != bytes(raws[original]) and _value(raws[row]) != _value(raws[original]):
+            differing.add(row)
             collector.error(
                 RecordError(
                     f"image id {ids[row]} stands for two different images",
@@ -137,12 +139,13 @@ def _merge(ids: Column, raws: Sequence[Any], path: Path, collector: Collector) -
                     help="give one of them another id",
                 )
             )
+    repeated = [row for row in repeated if row not in differing]
     times = int(np.bincount(group).max())
     collector.issue(
         "KP-COCO-IMAGE-TWICE",
         f"image rows listed more than once and merged: {len(first)} images in {len(ids)} rows, up to {times} times",
         places=[f"{path}: images[{row}]" for row in repeated[: collector.places_kept]],
-        count=len(ids) - len(first),
+        count=len(repeated),
     )
     return np.sort(first).astype(np.int64)
 

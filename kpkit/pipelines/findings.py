@@ -94,7 +94,7 @@ class Places:
         return {} if self.source is None else {raw: row for row, raw in enumerate(self.source.image_row_of.tolist())}
 
     def from_rule(self, rule: Rule, found: Found, limit: int | None = None) -> Iterator[Finding]:
-        """The findings that a rule gives as columns, in the order of instances and images; the first `limit` of them."""
+        """The findings that a rule gives as columns, by instance, else by image; the first `limit` of them."""
         names = self.dataset.skeleton.keypoints
         columns = {name: _list(values) for name, values in found.numbers.items()}
         for i in _in_order(found)[:limit]:

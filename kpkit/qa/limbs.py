@@ -28,6 +28,8 @@ ACROSS = {("left_shoulder", "right_shoulder"): 0.90, ("left_hip", "right_hip"): 
 UPPER = 0.7
 # With fewer other limbs nothing can be said of one.
 OTHERS = 3
+# Drawn or posed people may all be alike; labels are still off by a tenth.
+LEAST_SPREAD = 1.1
 # Persons below which a dataset's own distribution is chance.
 ENOUGH = 50
 
@@ -110,7 +112,8 @@ class Limbs:
             values = values[~np.isnan(values)]
             count[of_kind] = len(values) / len(of_kind)
             if len(values):
-                middle[of_kind], upper[of_kind] = np.quantile(values, (0.5, 0.84))
+                m, u = np.quantile(values, (0.5, 0.84))
+                middle[of_kind], upper[of_kind] = m, max(u, m * LEAST_SPREAD)
         return middle, upper, count
 
 
