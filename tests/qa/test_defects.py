@@ -1,4 +1,4 @@
-"""Each defect that a linter of keypoints must find, put into labels one at a time: found in its record, at its joint."""
+"""Each defect that a linter must find, put into labels one at a time: found in its record, at its joint."""
 
 from __future__ import annotations
 
