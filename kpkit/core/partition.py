@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,18 @@ class PartRef(Protocol):
         ...
 
 
+class PartWriter(Protocol):
+    """Writes a dataset part by part; small and picklable, so that parts are written in whichever process has them."""
+
+    def write(self, part: Part, number: int) -> Any:
+        """Write one part; returns what `finish` must know of it, small and picklable."""
+        ...
+
+    def finish(self, written: Sequence[Any]) -> None:
+        """Make the output of all parts, whose results are given in order."""
+        ...
+
+
 class PartSource(Protocol):
     """A dataset that is read part by part; all parts together are what reading it whole gives."""
 
@@ -48,6 +60,11 @@ class PartSource(Protocol):
     @property
     def m(self) -> int:
         """Images in all."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """The most persons, and the most images, a part was to have."""
         ...
 
     def __len__(self) -> int: ...
@@ -72,7 +89,7 @@ class MemoryParts:
     """A dataset in memory, cut into parts of `size`."""
 
     def __init__(self, dataset: Dataset, size: int) -> None:
-        self._dataset, self._size = dataset, size
+        self._dataset, self.size = dataset, size
         self.n, self.m = len(dataset), len(dataset.images)
         self._count = len(cut(np.bincount(dataset.image_index, minlength=self.m), size))
 
@@ -81,7 +98,7 @@ class MemoryParts:
 
     def refs(self) -> Iterator[PartRef]:
         """See PartSource."""
-        return map(MemoryPart, split(self._dataset, self._size))
+        return map(MemoryPart, split(self._dataset, self.size))
 
 
 def cut(persons: Index, size: int) -> list[tuple[int, int]]:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpkit.core.dataset import Dataset
-from kpkit.core.partition import PartSource
+from kpkit.core.partition import PartSource, PartWriter
 from kpkit.core.report import Collector, Loss
 from kpkit.core.skeleton import Skeleton
 
@@ -153,6 +153,13 @@ class Format(ABC):
     @abstractmethod
     def write(self, dataset: Dataset, path: Path, options: WriteOptions, collector: Collector) -> None:
         """Write to `path`, which does not exist (a file) or is an empty folder."""
+
+    def part_writer(self, path: Path, options: WriteOptions, scratch: Path) -> PartWriter | None:
+        """A writer of parts in place of `write`; None where the format is written whole only.
+
+        scratch  an empty folder for what is needed until the output is finished
+        """
+        return None
 
     def keeps_for(self, final: Path) -> Keeps:
         """What the variant chosen by the output's name keeps."""

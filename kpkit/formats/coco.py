@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from kpkit.core.dataset import Dataset
+from kpkit.core.partition import PartSource, PartWriter
 from kpkit.core.report import Collector, Loss
 from kpkit.formats.base import Format, Keeps, ReadOptions, WriteOptions
 from kpkit.formats.coco_parse import parse
@@ -23,6 +24,8 @@ from kpkit.formats.coco_write import write_file
 from kpkit.formats.jsonrows import RowSource
 
 HEAD = 1 << 16
+# Bytes from which on a file is read part by part where that is possible.
+LARGE = 256 << 20
 _LIST = re.compile(rb'"(?:images|annotations)"\s*:\s*\[')
 
 
@@ -79,11 +82,30 @@ class CocoFormat(Format):
         reader = read_results if parsed.results else read_ground_truth
         return reader(parsed, path, options, collector)
 
+    def parts(self, path: Path, options: ReadOptions, collector: Collector, size: int = 0) -> PartSource | None:
+        """A large ground truth, or any where a size is asked for."""
+        try:
+            large = path.stat().st_size >= LARGE
+        except OSError:
+            return None
+        if not (large or size) or self.sniff(path) != "COCO ground truth":
+            return None
+        from kpkit.formats.coco_parts import DEFAULT_SIZE, CocoParts
+
+        return CocoParts(path, options, collector, size or DEFAULT_SIZE)
+
     def write(self, dataset: Dataset, path: Path, options: WriteOptions, collector: Collector) -> None:
         """Write one file."""
         from kpkit import __version__
 
         write_file(dataset, path, __version__)
+
+    def part_writer(self, path: Path, options: WriteOptions, scratch: Path) -> PartWriter | None:
+        """Rows of each part first, then one file of all."""
+        from kpkit import __version__
+        from kpkit.formats.coco_part_write import CocoPartWriter
+
+        return CocoPartWriter(path, scratch, __version__)
 
     def losses(self, dataset: Dataset, final: Path) -> list[Loss]:
         """What is lost beyond the declared limits: leftovers of joints that a new skeleton does not have."""

@@ -92,18 +92,29 @@ def look_outside(
     reader: ColumnReader,
 ) -> None:
     """Report labelled joints outside their image (its size known); `rows` are the raw rows of `xy`."""
-    limits = np.stack([images.width, images.height], axis=-1).astype(np.float64)
-    limits[limits <= 0] = np.inf
     for start in range(0, len(xy), BLOCK):
-        part = xy[start : start + BLOCK]
-        limit = limits[image_index[start : start + BLOCK]]
-        # Axis by axis: numpy is slow along an axis of two.
-        x, y = part[..., 0], part[..., 1]
-        outside = (x < 0) | (y < 0) | (x > limit[:, :1]) | (y > limit[:, 1:])
-        if outside.any():
+        found = outside(xy[start : start + BLOCK], image_index[start : start + BLOCK], images)
+        if found.any():
             spread = np.zeros((int(rows[min(start + BLOCK, len(xy)) - 1] - rows[start]) + 1, xy.shape[1]), bool)
-            spread[rows[start : start + BLOCK] - rows[start]] = outside
+            spread[rows[start : start + BLOCK] - rows[start]] = found
             _report(spread, "KP-JOINT-OUTSIDE", "labelled joints outside their image; kept", reader, int(rows[start]))
+
+
+def outside(xy: NDArray[np.float64], image_index: NDArray[np.int64], images: ImageTable) -> NDArray[np.bool_]:
+    """[n,K] bool: the joint lies outside its image, whose size is known.
+
+    xy           [n,K,2]  float64  pixels, NaN unlabelled
+    image_index  [n]      int64    row in images, -1 none
+    """
+    if not len(images):
+        return np.zeros(xy.shape[:2], bool)
+    sides = [side[image_index].astype(np.float64) for side in (images.width, images.height)]
+    for side in sides:
+        side[(side <= 0) | (image_index < 0)] = np.inf
+    # Axis by axis: numpy is slow along an axis of two.
+    x, y = xy[..., 0], xy[..., 1]
+    found: NDArray[np.bool_] = (x < 0) | (y < 0) | (x > sides[0][:, None]) | (y > sides[1][:, None])
+    return found
 
 
 def check_references(

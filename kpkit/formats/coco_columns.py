@@ -76,16 +76,24 @@ class ColumnReader:
     results    rows are detections: no ids, the third value of a keypoint is a score
     names      of the joints, for messages
     capacity   rows expected (grown when there are more)
+    base       row of the file that is the first one here, for messages
     unreadable rows to leave out, because an error about them was collected
     faulty     rows whose keypoints are wrong: nothing more is said about them
     """
 
     def __init__(
-        self, path: Path, names: tuple[str, ...], *, results: bool, collector: Collector, capacity: int
+        self,
+        path: Path,
+        names: tuple[str, ...],
+        *,
+        results: bool,
+        collector: Collector,
+        capacity: int,
+        base: int = 0,
     ) -> None:
         self.path, self.names, self.results, self.collector = path, names, results, collector
         self.k = len(names)
-        self.n = 0
+        self.n, self.base = 0, base
         self._decode = msgspec.json.Decoder(Row).decode
         self._decode_quickly = msgspec.json.Decoder(_QuickRow).decode
         self._columns: dict[str, NDArray[Any]] = {
@@ -122,7 +130,7 @@ class ColumnReader:
 
     def place(self, row: int, rest: str = "") -> str:
         """`file.json: annotations[row]` and so on."""
-        return f"{self.path}: {'' if self.results else 'annotations'}[{row}]{rest}"
+        return f"{self.path}: {'' if self.results else 'annotations'}[{self.base + row}]{rest}"
 
     def finish(self) -> dict[str, NDArray[Any]]:
         """All columns: id, image_id, category_id, bbox [n,4], area, is_crowd, score, track_id, xy, visibility."""

@@ -65,6 +65,17 @@ def annotation_chunks(dataset: Dataset, source: RowSource | None) -> Iterator[by
         comma = b","
 
 
+def annotation_rows(dataset: Dataset, source: RowSource | None) -> Iterator[bytes]:
+    """The annotation rows one by one, as `annotation_chunks` writes them."""
+    changed = np.ones(len(dataset), bool) if source is None else source.changed(dataset)
+    for first, last, encode in _segments(changed):
+        if encode or source is None:
+            for start in range(first, last, BLOCK):
+                yield from encode_rows(dataset, source, np.arange(start, min(last, start + BLOCK)))
+        else:
+            yield from iterate(source.rows, source.row_of[first:last], 1024)
+
+
 def image_chunks(dataset: Dataset, source: RowSource | None) -> Iterator[bytes | memoryview]:
     """All image rows, as `annotation_chunks`."""
     changed = np.ones(len(dataset.images), bool) if source is None else source.images_changed(dataset)
@@ -303,4 +314,4 @@ def _image(dataset: Dataset, source: RowSource | None, i: int) -> bytes:
     return _encode(fields)
 
 
-__all__ = ["annotation_chunks", "encode_rows", "image_chunks"]
+__all__ = ["annotation_chunks", "annotation_rows", "encode_rows", "image_chunks"]

@@ -151,15 +151,33 @@ def build(
 
 def lookup(ids: Column, wanted: Column) -> NDArray[np.int64]:
     """Row of each wanted id, -1 where there is none."""
-    if ids.dtype == object or wanted.dtype == object:
-        rows = {value: row for row, value in enumerate(ids.tolist())}
-        return np.array([rows.get(value, -1) for value in wanted.tolist()], np.int64)
-    if not len(ids):
-        return np.full(len(wanted), -1, np.int64)
-    order = np.argsort(ids, kind="stable")
-    at = np.minimum(np.searchsorted(ids[order], wanted), len(ids) - 1)
-    found: NDArray[np.int64] = np.where(ids[order[at]] == wanted, order[at], -1)
-    return found
+    return Finder(ids).find(wanted)
+
+
+class Finder:
+    """Finds rows by id, again and again.
+
+    ids  [M]  int64 or object
+    """
+
+    def __init__(self, ids: Column) -> None:
+        self._ids = ids
+        self._order = np.argsort(ids, kind="stable") if ids.dtype != object else None
+        self._sorted = ids[self._order] if self._order is not None else ids
+        self._rows: dict[Any, int] | None = None
+
+    def find(self, wanted: Column) -> NDArray[np.int64]:
+        """Row of each wanted id, -1 where there is none."""
+        if self._order is None or wanted.dtype == object:
+            if self._rows is None:
+                self._rows = {value: row for row, value in enumerate(self._ids.tolist())}
+            rows = self._rows
+            return np.array([rows.get(value, -1) for value in wanted.tolist()], np.int64)
+        if not len(self._ids):
+            return np.full(len(wanted), -1, np.int64)
+        at = np.minimum(np.searchsorted(self._sorted, wanted), len(self._ids) - 1)
+        found: NDArray[np.int64] = np.where(self._sorted[at] == wanted, self._order[at], -1)
+        return found
 
 
 def _kpkit_columns(

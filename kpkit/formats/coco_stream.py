@@ -23,7 +23,8 @@ from kpkit.formats.coco_parse import BOM, explain, parse
 from kpkit.formats.coco_read import assemble, read_ground_truth
 from kpkit.formats.coco_results import read_results
 from kpkit.formats.coco_skeleton import read_categories
-from kpkit.formats.jsonrows import FileRows, iterate
+from kpkit.formats.jsonfile import FileRows
+from kpkit.formats.jsonrows import Rows, iterate
 from kpkit.formats.jsonscan import Scan, scan
 from kpkit.guard import read_bytes
 
@@ -42,16 +43,16 @@ def read_streamed(path: Path, options: ReadOptions, collector: Collector) -> Dat
         return (read_results if parsed.results else read_ground_truth)(parsed, path, options, collector)
     found = scan(path, ("images", "annotations"))
     top = found.top.removeprefix(BOM)
-    fields = _top(top, path)
-    images, rows = (_rows(found, path, key, fields) for key in ("images", "annotations"))
+    fields = top_of(top, path)
+    images, rows = (rows_of(found, path, key, fields) for key in ("images", "annotations"))
     return assemble(
         path=path,
         top=top,
         categories=read_categories(
             bytes(fields["categories"]) if "categories" in fields else None, str(path), collector
         ),
-        images=read_images(_Rows(images, path, "images"), path, collector),
-        blocks=_blocks(rows, path),
+        images=read_images(FileSequence(images, path, "images"), path, collector),
+        blocks=blocks_of(rows, path),
         persons=len(rows),
         rows=lambda: rows,
         image_rows=images,
@@ -60,14 +61,16 @@ def read_streamed(path: Path, options: ReadOptions, collector: Collector) -> Dat
     )
 
 
-def _top(top: bytes, path: Path) -> dict[str, msgspec.Raw]:
+def top_of(top: bytes, path: Path) -> dict[str, msgspec.Raw]:
+    """The fields of the top level; FormatError where it is no object."""
     try:
         return msgspec.json.decode(top, type=dict[str, msgspec.Raw])
     except (msgspec.MsgspecError, RecursionError) as error:
         explain(error, top, path)
 
 
-def _rows(found: Scan, path: Path, key: str, fields: dict[str, msgspec.Raw]) -> FileRows:
+def rows_of(found: Scan, path: Path, key: str, fields: dict[str, msgspec.Raw]) -> FileRows:
+    """The places of the rows of one array; FormatError where it is none, or holds other things than objects."""
     if key not in fields:
         raise FormatError(
             f"not a COCO file: no '{key}'",
@@ -89,10 +92,10 @@ def _rows(found: Scan, path: Path, key: str, fields: dict[str, msgspec.Raw]) -> 
     return FileRows(path, starts, ends)
 
 
-class _Rows(Sequence[bytes]):
+class FileSequence(Sequence[bytes]):
     """Rows of a file as a sequence that is read as it is walked."""
 
-    def __init__(self, rows: FileRows, path: Path, key: str) -> None:
+    def __init__(self, rows: Rows, path: Path, key: str) -> None:
         self._rows, self._path, self._key = rows, path, key
 
     def __len__(self) -> int:
@@ -105,7 +108,7 @@ class _Rows(Sequence[bytes]):
         return _raws(self._rows, self._path, self._key)
 
 
-def _raws(rows: FileRows, path: Path, key: str) -> Iterator[bytes]:
+def _raws(rows: Rows, path: Path, key: str) -> Iterator[bytes]:
     try:
         yield from iterate(rows, np.arange(len(rows)), SMALL)
     except (msgspec.MsgspecError, RecursionError) as error:
@@ -117,7 +120,8 @@ def _raws(rows: FileRows, path: Path, key: str) -> Iterator[bytes]:
         ) from error
 
 
-def _blocks(rows: FileRows, path: Path) -> Iterator[list[bytes]]:
+def blocks_of(rows: Rows, path: Path) -> Iterator[list[bytes]]:
+    """The rows in blocks of a usual size, in their order."""
     raws = _raws(rows, path, "annotations")
     while block := list(islice(raws, SMALL)):
         yield block

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,20 +27,30 @@ def write_file(dataset: Dataset, path: Path, version: str) -> None:
             stream.write(piece)
 
 
-def pieces(dataset: Dataset, source: RowSource | None, version: str) -> Iterator[bytes | memoryview]:
-    """The bytes of the file, in order."""
+def pieces(
+    dataset: Dataset,
+    source: RowSource | None,
+    version: str,
+    rows: Mapping[str, Iterator[bytes | memoryview]] | None = None,
+) -> Iterator[bytes | memoryview]:
+    """The bytes of the file, in order.
+
+    rows  the rows of "images" and of "annotations" with commas between them, where they are not those of `dataset`
+    """
+    if rows is None:
+        rows = {"images": image_chunks(dataset, source), "annotations": annotation_chunks(dataset, source)}
     if source is not None and source.variant == "results":
         yield b"["
-        yield from annotation_chunks(dataset, source)
+        yield from rows["annotations"]
         yield b"]"
         return
     separator = b"{"
     for key, value in top_level(dataset, source, version).items():
         yield separator + msgspec.json.encode(key) + b":"
         separator = b","
-        if key in {"images", "annotations"}:
+        if key in rows:
             yield b"["
-            yield from (image_chunks if key == "images" else annotation_chunks)(dataset, source)
+            yield from rows[key]
             yield b"]"
         else:
             yield bytes(value)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -17,14 +16,11 @@ from numpy.typing import NDArray
 
 from kpkit.core.dataset import Dataset
 from kpkit.core.skeleton import Skeleton
-from kpkit.errors import FormatError, InputError
 from kpkit.formats.rowdiff import differs, extras_differ
 
 Index = NDArray[np.int64]
 
-PIECE = 1 << 20
 JOINED = 1024
-WHITESPACE = b" \t\r\n"
 
 IMAGE_COLUMNS = ("id", "path", "width", "height")
 ROW_COLUMNS = (
@@ -93,59 +89,6 @@ class MemoryRows:
     def __reduce__(self) -> tuple[Any, ...]:
         # Views of a buffer are pickled apart from it: the copy has the rows alone.
         return MemoryRows, (b"", [bytes(row) for row in self.rows])
-
-
-@dataclass(frozen=True)
-class FileRows:
-    """Rows that stay in their file; only their places are in memory.
-
-    starts, ends  [n]  int64  bytes
-    """
-
-    path: Path
-    starts: Index
-    ends: Index
-
-    def __len__(self) -> int:
-        return len(self.starts)
-
-    def get(self, index: int) -> bytes:
-        """See Rows."""
-        with self.path.open("rb") as stream:
-            stream.seek(int(self.starts[index]))
-            return stream.read(int(self.ends[index] - self.starts[index]))
-
-    def chunks(self, index: Index) -> Iterator[bytes | memoryview]:
-        """See Rows."""
-        comma = b""
-        with self.path.open("rb") as stream:
-            for first, last in runs(index):
-                at = first
-                while at <= last:
-                    end = int(np.searchsorted(self.starts, self.starts[at] + PIECE))
-                    end = min(max(end, at + 1), last + 1)
-                    yield comma + b",".join(self._read(stream, at, end))
-                    comma = b","
-                    at = end
-
-    def _read(self, stream: BinaryIO, at: int, end: int) -> list[bytes]:
-        """The rows from `at` to before `end`; between a row and the one before it there may be a comma and no more."""
-        base = int(self.ends[at - 1] if at else self.starts[0])
-        stream.seek(base)
-        data = stream.read(int(self.ends[end - 1]) - base)
-        starts, ends = (self.starts[at:end] - base).tolist(), (self.ends[at:end] - base).tolist()
-        if len(data) < ends[-1]:
-            raise InputError("the file became shorter while it was read", code="KP-INPUT-READ", place=str(self.path))
-        for i, (before, start) in enumerate(zip([0, *ends], starts, strict=False), start=at):
-            if i and data[before:start].strip(WHITESPACE) != b",":
-                raise FormatError(
-                    "something other than a comma stands between two rows",
-                    code="KP-JSON-SYNTAX",
-                    place=f"{self.path}: byte {base + before}",
-                    expected="objects with commas between them",
-                    got=data[before:start][:60].decode("utf-8", "replace"),
-                )
-        return [data[start:end] for start, end in zip(starts, ends, strict=True)]
 
 
 def runs(index: Index) -> Iterator[tuple[int, int]]:

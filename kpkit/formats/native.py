@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from kpkit.core.dataset import Dataset
-from kpkit.core.partition import PartSource
+from kpkit.core.partition import PartSource, PartWriter
 from kpkit.core.report import Collector
 from kpkit.errors import FormatError, InputError
 from kpkit.formats import native_document
 from kpkit.formats.base import Format, Keeps, ReadOptions, WriteOptions
 from kpkit.formats.jsonrows import RowSource
 from kpkit.formats.native_document import IMAGES, INSTANCES, NAME, SOURCE, Document, Head
-from kpkit.formats.native_part_write import write_parts
+from kpkit.formats.native_part_write import NativePartWriter, write_parts
 from kpkit.formats.native_parts import Parts
 from kpkit.formats.native_tables import Tables
 from kpkit.guard import read_bytes, sync_file
@@ -72,6 +72,15 @@ class NativeFormat(Format):
         """Its parts, where it has some and no other size is asked for."""
         parts = open_parts(path)
         return parts if parts is not None and size in (0, parts.size) else None
+
+    def part_writer(self, path: Path, options: WriteOptions, scratch: Path) -> PartWriter | None:
+        """Parts as they are; `options.part_size` says how large they were to be."""
+        from kpkit import __version__
+
+        if not options.part_size:
+            return None
+        final = options.final if options.final != Path() else path
+        return NativePartWriter(path, final, options.part_size, __version__)
 
     def write(self, dataset: Dataset, path: Path, options: WriteOptions, collector: Collector) -> None:
         """Write into the empty folder `path`; the description comes last. Equal datasets give equal bytes."""
