@@ -135,6 +135,16 @@ PartSize = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+Workers = Annotated[
+    int,
+    typer.Option(
+        "--workers",
+        metavar="N",
+        min=0,
+        help="Processes, where the input is read in parts; 0: one a processor.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 
 
 @reporting
@@ -161,6 +171,7 @@ def convert(
     dry_run: DryRun = False,
     low_memory: LowMemory = False,
     part_size: PartSize = 0,
+    workers: Workers = 1,
 ) -> None:
     """Convert labels from one format to another.
 
@@ -172,6 +183,7 @@ def convert(
     - `kpkit convert coco six2 labels.json -o six2.json` names both ends
     """
     from kpkit.cli.report import print_report
+    from kpkit.execute.local import cores
     from kpkit.pipelines.convert import ConvertJob, run
 
     job = ConvertJob(
@@ -196,6 +208,7 @@ def convert(
         dry_run=dry_run,
         low_memory=low_memory,
         part_size=part_size,
+        workers=workers or cores(),
     )
     with console.progress() as progress:
         done = run(job, progress=progress)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from kpkit.core.dataset import ImageTable
 from kpkit.core.partition import Part, cut, rows_by_range
-from kpkit.core.report import PLACES_KEPT, Collector
+from kpkit.core.report import Collector
 from kpkit.core.skeleton import Skeleton
 from kpkit.core.table import Column
 from kpkit.errors import InputError
@@ -28,11 +28,12 @@ from kpkit.formats.coco_images import read_images
 from kpkit.formats.coco_parse import BOM, check_keys_once
 from kpkit.formats.coco_read import Finder, assemble
 from kpkit.formats.coco_skeleton import Categories, choose, read_categories
-from kpkit.formats.coco_stream import FileSequence, blocks_of, rows_of, top_of
+from kpkit.formats.coco_stream import SMALL, FileSequence, blocks_of, rows_of, top_of
 from kpkit.formats.jsonfile import FileRows, ScatteredRows
-from kpkit.formats.jsonrows import Index
+from kpkit.formats.jsonrows import Index, iterate
 from kpkit.formats.jsonscan import scan
 from kpkit.formats.native_join import concatenated
+from kpkit.guard import input_error
 
 # Rows whose points are in memory while they are checked.
 CHECKED_AT_ONCE = 16
@@ -94,8 +95,15 @@ class CocoPart:
 
     def load(self, collector: Collector) -> Part:
         """See PartRef. What is wrong or suspicious was said when the file was looked through."""
-        self.stamp.check(self.path)
-        said = Collector(collector.mode)
+        try:
+            self.stamp.check(self.path)
+            part = self._load(Collector(collector.mode))
+            self.stamp.check(self.path)
+        except OSError as error:
+            raise input_error(error, self.path) from error
+        return part
+
+    def _load(self, said: Collector) -> Part:
         dataset = assemble(
             path=self.path,
             top=self.top,
@@ -108,7 +116,6 @@ class CocoPart:
             options=self.options,
             collector=said,
         )
-        self.stamp.check(self.path)
         return Part(dataset, self.rows, self.first_image)
 
 
@@ -213,16 +220,16 @@ class _Look:
     def _say_outside(self, rows: FileRows, collector: Collector) -> None:
         """Report joints outside their image: counted already, and the first few rows read again for their places."""
         counts = np.concatenate([*self._outside, np.zeros(0, np.int32)])[self.kept]
-        total, said = int(counts.sum()), Collector("collect")
-        for at in np.flatnonzero(counts)[:PLACES_KEPT].tolist():
-            raw_row = int(self.kept[at])
-            reader = self._reader(Collector("collect"), raw_row)
-            reader.add([rows.get(raw_row)])
+        said = Collector("collect", places_kept=collector.places_kept)
+        named = np.flatnonzero(counts)[: collector.places_kept]
+        for at in range(0, len(named), SMALL):
+            some = named[at : at + SMALL]
+            reader = self._reader(Collector("collect"), 0)
+            reader.add(list(iterate(rows, self.kept[some])))
             reader.collector = said
-            one = np.zeros(1, np.int64)
-            look_outside(reader.finish()["xy"], one, self.image_index[at : at + 1], self._images, reader)
+            look_outside(reader.finish()["xy"], self.kept[some], self.image_index[some], self._images, reader)
         for issue in said.issues:
-            collector.issue(issue.code, issue.message, count=total, places=issue.places, severity=issue.severity)
+            collector.issue(issue.code, issue.message, count=int(counts.sum()), places=issue.places)
 
 
 _NONE = np.zeros(0, np.int64)

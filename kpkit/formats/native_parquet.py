@@ -172,21 +172,22 @@ def footer_digest(path: Path) -> str:
 
 
 class RowCache:
-    """Groups of raw rows that were read last, up to 256 MB; one for all the files of a dataset."""
+    """Groups of raw rows that were read last, up to `limit` bytes; one for all the files of a dataset."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = KEPT_BYTES) -> None:
+        self._limit = limit
         self._groups: dict[tuple[Path, int], Any] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         # What was read need not travel to another process; the files are there, too.
-        return RowCache, ()
+        return RowCache, (self._limit,)
 
     def get(self, key: tuple[Path, int], read: Callable[[], Any]) -> Any:
         """The group under `key`, read where it is not there."""
         known = self._groups.pop(key, None)
         if known is None:
             known = read()
-            while self._groups and sum(one.nbytes for one in self._groups.values()) > KEPT_BYTES - known.nbytes:
+            while self._groups and sum(one.nbytes for one in self._groups.values()) > self._limit - known.nbytes:
                 del self._groups[next(iter(self._groups))]
         # Put last: the first one is the one not used for longest.
         self._groups[key] = known

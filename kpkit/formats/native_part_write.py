@@ -52,9 +52,11 @@ class NativePartWriter:
         images = np.arange(part.first_image, part.first_image + len(dataset.images))
         entry, section = write_part(part, self.folder, number)
         source = dataset.source if isinstance(dataset.source, RowSource) and not number else None
+        head = Head.of(dataset, section)
         return Written(
             entry=entry,
-            head=Head.of(dataset, section),
+            # The others say the same.
+            head=replace(head, meta={}, provenance=()) if number else head,
             extras=(_first_rows(dataset.extras, part.rows), _first_rows(dataset.images.extras, images)),
             top=None if source is None else source.top,
         )

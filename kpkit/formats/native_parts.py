@@ -22,8 +22,8 @@ from kpkit.formats.native_parquet import RowCache
 from kpkit.formats.native_tables import Tables
 from kpkit.guard import read_bytes
 
-# Enough for one part and its neighbour.
-OPEN = 4
+# Datasets whose description is remembered, and bytes of raw rows that are, where parts are read one after the other.
+OPEN, KEPT_OF_PARTS = 4, 1 << 20
 
 
 @lru_cache(maxsize=OPEN)
@@ -69,7 +69,7 @@ class Parts:
         self.index = Index(folder, document)
         self.n, self.m, self.size = document.n, document.m, self.index.section.size
         self.skeleton = document.skeleton
-        self._cache = RowCache()
+        self._cache = RowCache(KEPT_OF_PARTS)
         self._top: bytes | None = None
 
     def __len__(self) -> int:
@@ -109,6 +109,7 @@ class Parts:
         """All parts as one dataset."""
         if len(self) == 1 and self.index.entry(0).first_row == 0:
             return self[0].dataset
+        self._cache = RowCache()
         return join(list(self), self.n, str(self.folder))
 
     def verify(self) -> None:

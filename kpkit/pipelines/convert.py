@@ -3,67 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from kpkit.core import boxes, catalog
-from kpkit.core.dataset import AREA_BBOX, Dataset
-from kpkit.core.mapping import Mapping
-from kpkit.core.remap import remap
+from kpkit.core.dataset import Dataset
 from kpkit.core.report import Collector, Report
-from kpkit.core.skeleton import Skeleton
 from kpkit.errors import LossError, UsageError
-from kpkit.formats.base import Format, ReadOptions, WriteOptions
-from kpkit.formats.jsonrows import RowSource
-from kpkit.formats.segmentation import segmentation_areas
+from kpkit.formats.base import Format, WriteOptions
 from kpkit.guard import check_free, publish
 from kpkit.pipelines.bulk import uncollected
+from kpkit.pipelines.convert_job import ConvertJob, Place, Progress
+from kpkit.pipelines.convert_parts import Streamed
+from kpkit.pipelines.convert_steps import convert_dataset, read_options
 from kpkit.pipelines.find import get_format, inputs_of
-from kpkit.pipelines.images import ImageSizes, image_folder, place_images, with_sizes
-from kpkit.pipelines.io import check_skeleton, file_sizes, read_with, write_into
+from kpkit.pipelines.images import image_folder, place_images
+from kpkit.pipelines.io import file_sizes, read_with, write_into
 from kpkit.pipelines.merge import merge
-from kpkit.pipelines.sigmas import read_sigmas
-
-Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ConvertJob:
-    """What to convert and how; the fields are the options of `kpkit convert`.
-
-    source, target  names of formats      inputs  files or folders; empty: look in `folder`
-    output          file or folder; None: kpkit-out/convert-TARGET in `folder`
-    bbox, bbox_pad  see kpkit.core.boxes; bbox None: "auto" where the target has boxes and the labels came from another
-                    format
-    part_size       persons or images in a part of a native output; 0: not cut, unless the input is large
-    """
-
-    source: str
-    target: str
-    inputs: tuple[Path, ...] = ()
-    output: Path | None = None
-    folder: Path = Path()
-    skeleton: str | None = None
-    keep_skeleton: bool = False
-    images: Path | None = None
-    image_sizes: Path | None = None
-    copy_images: bool = False
-    link_images: bool = False
-    image_list: Path | None = None
-    layout: Path | None = None
-    bbox: str | None = None
-    bbox_pad: float = 0.25
-    sigmas: str | None = None
-    strict: bool = False
-    report: Path | None = None
-    force: bool = False
-    dry_run: bool = False
-    low_memory: bool = False
-    part_size: int = 0
 
 
 def convert(source: str, target: str, *inputs: str | Path, output: str | Path | None = None, **options: Any) -> Report:
@@ -103,35 +58,37 @@ def run(job: ConvertJob, progress: Progress | None = None) -> Report:
     collector = Collector()
     inputs = inputs_of(source, job.inputs, job.folder)
     _check_overlap(job, inputs, output)
-    dataset = _read(job, source, target, inputs, collector, tell)
-    mapping = catalog.mapping(dataset.skeleton, _target_skeleton(job, source, target, dataset))
-    check_skeleton(target, mapping.target)
-    # Boxes first: the joints that the new skeleton has no place for (a head, say) still belong to the person.
-    mapped = remap(_complete(job, target, dataset, mapping, collector), mapping)
     report = Report(
         command="convert",
         inputs=[str(path) for path in inputs],
         output=str(output),
         dry_run=job.dry_run,
-        source={"format": source.name, "variant": source.sniff(inputs[0]) or "", "skeleton": dataset.skeleton.name},
-        target={"format": target.name, "skeleton": mapping.target.name},
-        via=list(mapping.via),
-        counts=mapped.dataset.counts(),
-        joints=mapped.joints,
-        losses=[
-            *mapped.losses,
-            *target.losses(mapped.dataset, output / target.default_output if in_folder else output),
-        ],
+        source={"format": source.name, "variant": source.sniff(inputs[0]) or ""},
+        target={"format": target.name},
     )
-    refused = bool(report.losses) and job.strict
-    if not (refused or job.dry_run):
-        _write(job, target, mapped.dataset, output, in_folder, collector, tell)
+    place = Place(output, in_folder, in_folder or target.kind == "folder")
+    streamed = Streamed.plan(job, (source, target), inputs, place, collector)
+    if streamed is not None:
+        streamed.run(report, collector, tell)
+        return _finished(job, report, collector, started)
+    dataset = _read(job, source, inputs, collector, tell)
+    done = convert_dataset(job, source, target, dataset, place.labels(target, output), collector)
+    report.source["skeleton"], report.target["skeleton"] = done.mapping.source.name, done.mapping.target.name
+    report.via = list(done.mapping.via)
+    report.counts, report.joints, report.losses = done.dataset.counts(), done.joints, done.losses
+    if not (job.dry_run or (report.losses and job.strict)):
+        _write(job, target, done.dataset, place, collector, tell)
         report.files = file_sizes(output)
+    return _finished(job, report, collector, started)
+
+
+def _finished(job: ConvertJob, report: Report, collector: Collector, started: float) -> Report:
+    """The account, closed and written; LossError under `strict`, where nothing was written then."""
     report.issues = collector.issues
     report.seconds = time.monotonic() - started
     if job.report is not None:
         write_report(report, job.report)
-    if refused:
+    if report.losses and job.strict:
         raise _strict(report)
     return report
 
@@ -201,65 +158,14 @@ def _output(job: ConvertJob, target: Format) -> tuple[Path, bool]:
     return job.output, in_folder
 
 
-def _read(
-    job: ConvertJob, source: Format, target: Format, inputs: list[Path], collector: Collector, tell: Progress
-) -> Dataset:
-    sizes = ImageSizes(job.images, job.image_sizes)
-    options = ReadOptions(
-        skeleton=catalog.skeleton(job.skeleton) if job.skeleton else None,
-        image_list=job.image_list,
-        layout=job.layout,
-        sizes=sizes,
-        low_memory=job.low_memory,
-    )
+def _read(job: ConvertJob, source: Format, inputs: list[Path], collector: Collector, tell: Progress) -> Dataset:
+    options = read_options(job)
     datasets = []
     for number, path in enumerate(inputs):
         tell("reading", number, len(inputs))
         datasets.append(read_with(source, path, options, collector))
     tell("reading", len(inputs), len(inputs))
-    dataset = merge(datasets, [str(path) for path in inputs], collector)
-    if job.sigmas is not None:
-        dataset = dataset.replace(skeleton=read_sigmas(job.sigmas, dataset.skeleton))
-    unknown = target.keeps.image_size and bool((dataset.images.width < 0).any())
-    if unknown and job.images is None and dataset.image_root is not None:
-        sizes = ImageSizes(Path(dataset.image_root), job.image_sizes)
-    return with_sizes(dataset, sizes, collector)
-
-
-def _target_skeleton(job: ConvertJob, source: Format, target: Format, dataset: Dataset) -> Skeleton:
-    if job.skeleton is not None:
-        return catalog.skeleton(job.skeleton)
-    if job.keep_skeleton:
-        return dataset.skeleton
-    allowed = target.keeps.skeletons
-    if allowed is not None:
-        known = [catalog.skeleton(name) for name in allowed]
-        return next((one for one in known if one.same_joints(dataset.skeleton)), known[0])
-    if target.foreign_skeleton and source.fixed_joints:
-        return catalog.skeleton(target.foreign_skeleton)
-    return dataset.skeleton
-
-
-def _complete(job: ConvertJob, target: Format, dataset: Dataset, mapping: Mapping, collector: Collector) -> Dataset:
-    """Boxes and areas where the target has them and the labels came from elsewhere."""
-    own_rows = dataset.source is not None and dataset.source.format == target.name and mapping.is_identity
-    if job.bbox is None and (own_rows or not target.makes_boxes):
-        return dataset
-    dataset = boxes.with_boxes(dataset, job.bbox or "auto", job.bbox_pad, target.scale_boxes(dataset))
-    made = dataset.bbox_source > 1
-    collector.note(
-        "KP-BBOX-MADE",
-        f"person boxes made from their joints (hull + {job.bbox_pad:.0%}) or scale",
-        count=int(np.count_nonzero(made)),
-    )
-    missing = np.flatnonzero(~np.isfinite(dataset.area))
-    from_mask = None
-    if len(missing) and isinstance(dataset.source, RowSource):
-        from_mask = np.full(len(dataset), np.nan)
-        from_mask[missing] = segmentation_areas(dataset.source, missing)
-    dataset = boxes.with_areas(dataset, from_mask)
-    collector.note("KP-AREA-MADE", "areas made: 0.53 x box", count=int((dataset.area_source == AREA_BBOX).sum()))
-    return dataset
+    return merge(datasets, [str(path) for path in inputs], collector)
 
 
 def _strict(report: Report) -> LossError:
@@ -277,28 +183,20 @@ def _strict(report: Report) -> LossError:
 
 
 def _write(
-    job: ConvertJob,
-    target: Format,
-    dataset: Dataset,
-    output: Path,
-    in_folder: bool,
-    collector: Collector,
-    tell: Progress,
+    job: ConvertJob, target: Format, dataset: Dataset, place: Place, collector: Collector, tell: Progress
 ) -> None:
     tell("writing", 0, 1)
-    folder = in_folder or target.kind == "folder"
-    with publish(output, force=job.force, directory=folder) as temporary:
-        options = WriteOptions(
-            final=output / target.default_output if in_folder else output,
-            low_memory=job.low_memory,
-            part_size=job.part_size,
-        )
-        if in_folder:
+    options = WriteOptions(final=place.labels(target, place.output), low_memory=job.low_memory, part_size=job.part_size)
+    with publish(place.output, force=job.force, directory=place.is_folder) as temporary:
+        if place.inside:
             write_into(target, dataset, temporary, options, collector)
         else:
             target.write(dataset, temporary, options, collector)
         if job.copy_images or job.link_images:
             root = image_folder(job.images, dataset)
             places = target.image_targets(dataset)
-            place_images(dataset, root, places, temporary, output, link=job.link_images, collector=collector)
+            place_images(dataset, root, places, temporary, place.output, link=job.link_images, collector=collector)
     tell("writing", 1, 1)
+
+
+__all__ = ["ConvertJob", "Progress", "convert", "run", "write_report"]
