@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,14 +58,25 @@ def join(parts: Sequence[Part], n: int, place: str) -> Dataset:
     first = datasets[0]
     images = ImageTable(
         **{name: concatenated([getattr(one.images, name) for one in datasets]) for name in IMAGE_TABLE},
-        extras={name: concatenated([one.images.extras[name] for one in datasets]) for name in first.images.extras},
+        extras=_extras([(one.images.extras, len(one.images)) for one in datasets], concatenated),
     )
     return first.replace(
         **columns,
         images=images,
-        extras={name: joined([one.extras[name] for one in datasets]) for name in first.extras},
+        extras=_extras([(one.extras, len(one)) for one in datasets], joined),
         source=None if first.source is None else _source(parts, len(images), order, joined),
     )
+
+
+def _extras(
+    parts: list[tuple[Mapping[str, Column], int]], joined: Callable[[list[Column]], Column]
+) -> dict[str, Column]:
+    """Every extra that a part has, None where another has none.
+
+    parts  extras and rows of each
+    """
+    names = dict.fromkeys(name for extras, _ in parts for name in extras)
+    return {name: joined([extras.get(name, np.full(rows, None, object)) for extras, rows in parts]) for name in names}
 
 
 def _order(parts: Sequence[Part], n: int, place: str) -> Index | None:
