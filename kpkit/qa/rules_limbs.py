@@ -66,7 +66,7 @@ def drift(view: View) -> Result:
     if not len(now):
         return "no track has two frames"
     dx, dy = view.x[:, later] - view.x[:, now], view.y[:, later] - view.y[:, now]
-    apart = np.hypot(*_against_neighbours(view, dx, dy))
+    apart = _against_neighbours(view, dx, dy)
     joint, step = np.nonzero(apart > DRIFT)
     return [
         Found(
@@ -99,21 +99,26 @@ def _natural(path: str) -> list[tuple[int, int | str]]:
     return [(0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", path)]
 
 
-def _against_neighbours(view: View, dx: Floats, dy: Floats) -> tuple[Floats, Floats]:
-    """[K,n] motion of each joint less the median motion of the joints it is joined to; NaN where there is none."""
-    k = len(view.skeleton)
-    left_x, left_y = np.full_like(dx, np.nan), np.full_like(dy, np.nan)
-    for joint in range(k):
-        near = sorted(
-            {b for a, b in view.skeleton.edges if a == joint} | {a for a, b in view.skeleton.edges if b == joint}
-        )
-        seen = ~np.isnan(dx[joint]) & (~np.isnan(dx[near])).any(axis=0) if near else np.zeros(dx.shape[1], bool)
-        some = np.flatnonzero(seen)
-        if not len(some):
-            continue
-        left_x[joint, some] = dx[joint, some] - np.nanmedian(dx[near][:, some], axis=0)
-        left_y[joint, some] = dy[joint, some] - np.nanmedian(dy[near][:, some], axis=0)
-    return left_x, left_y
+def _against_neighbours(view: View, dx: Floats, dy: Floats) -> Floats:
+    """[K,n] by how much each joint moves otherwise than the neighbour that moves most like it; NaN where there is none.
+
+    So a joint that stays is not blamed for a neighbour that jumps.
+    """
+    apart = np.full_like(dx, np.nan)
+    for joint, near in enumerate(_neighbours(view)):
+        for other in near:
+            np.fmin(apart[joint], np.hypot(dx[joint] - dx[other], dy[joint] - dy[other]), out=apart[joint])
+    return apart
+
+
+def _neighbours(view: View) -> list[list[int]]:
+    """The joints that each is joined to; for an end of a limb also the next but one, so that two can be compared."""
+    joined: list[set[int]] = [set() for _ in view.skeleton.keypoints]
+    for a, b in view.skeleton.edges:
+        joined[a].add(b)
+        joined[b].add(a)
+    further = [set().union(*(joined[other] for other in near)) - {joint} for joint, near in enumerate(joined)]
+    return [sorted(near if len(near) > 1 else near | far) for near, far in zip(joined, further, strict=True)]
 
 
 RULES = [
@@ -135,8 +140,9 @@ RULES = [
         severity="note",
         reason="a joint moves more than 5 px against its neighbours from one frame to the next",
         explanation="In sequences with `track_id`, each joint's motion between two labelled frames is compared with "
-        "the middle motion of the joints that it is joined to. A hand that is swung moves so, too: the "
-        "rule names what is worth a look, no more.",
+        "that of the joints it is joined to: it is named where it moves more than 5 px otherwise than "
+        "every one of them. A hand that is swung moves so, too: the rule names what is worth a look, no "
+        "more.",
         help="step through the two frames",
         check=drift,
     ),

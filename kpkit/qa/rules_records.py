@@ -111,7 +111,7 @@ RULES = [
         name="unknown-category",
         severity="error",
         reason="a person points to a category that is not listed",
-        explanation="Nothing says what the joints of this person are.",
+        explanation="Nothing says what this person is, or which joints it has: joints are listed with the category.",
         help="list the category, or correct the `category_id`",
         codes=("KP-COCO-CATEGORY",),
     ),
