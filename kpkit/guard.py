@@ -1,23 +1,29 @@
 """Guards around the file system: outputs appear whole or not at all, and names stay inside their dataset.
 
-`publish` writes beside the output and renames; `contained` and `resolve_inside` refuse paths that leave a folder.
-Code that may die runs in a child process of its own: see kpkit.child.
+`publish` writes beside the output and renames, and `claim` keeps other runs away meanwhile; `contained` and
+`resolve_inside` refuse paths that leave a folder. Code that may die runs in a child process: see kpkit.child.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
-import glob
 import os
+import re
 import secrets
 import shutil
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 from kpkit.errors import KpkitError, OutputError, RecordError
+from kpkit.lock import Owner, lock_path, locked
 
 TEMP_PREFIX = ".kpkit-tmp-"
+OLD_PREFIX = ".kpkit-old-"
+WORK_PREFIX = ".kpkit-work-"
+WORK_DIGITS = 16
 
 
 @contextlib.contextmanager
@@ -32,23 +38,42 @@ def publish(output: Path, *, force: bool = False, directory: bool = False) -> It
     """
     check_free(output, force=force, directory=directory)
     temporary = output.parent / f"{TEMP_PREFIX}{output.name}-{secrets.token_hex(4)}"
-    made = [one for one in (*output.parent.parents[::-1], output.parent) if not os.path.exists(one)]
-    done = False
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        if directory:
-            temporary.mkdir()
-        yield temporary
-        _sync_tree(temporary)
-        _swap_in(temporary, output, force=force)
-        done = True
-        _sync_dir(output.parent)
-    except OSError as error:
-        raise output_error(error, output, temporary) from error
-    finally:
-        _remove(temporary)
-        if not done:
-            _remove_empty(made)
+    with claim(output):
+        try:
+            if directory:
+                temporary.mkdir()
+            yield temporary
+            install(temporary, output, force=force)
+        except OSError as error:
+            raise output_error(error, output, temporary) from error
+        finally:
+            remove(temporary)
+
+
+@contextlib.contextmanager
+def claim(output: Path, *, wait: bool = False, tell: Callable[[Owner], None] | None = None) -> Iterator[None]:
+    """Keep other runs away from an output while the block runs, and sweep what killed runs left beside it.
+
+    wait, tell  see kpkit.lock.locked; what a thread has claimed it may claim again
+
+    Raises OutputError where another run holds it, or the place cannot be written.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            if stack.enter_context(locked(output, wait=wait, tell=tell)):
+                recover(output)
+                for one in orphans(output):
+                    remove(one)
+        except OSError as error:
+            raise output_error(error, output, lock_path(output)) from error
+        yield
+
+
+def install(temporary: Path, output: Path, *, force: bool) -> None:
+    """Sync what was written and give it its name, in one step; what stood there before takes the temporary name."""
+    _sync_tree(temporary)
+    _swap_in(temporary, output, force=force)
+    _sync_dir(output.parent)
 
 
 def check_free(output: Path, *, force: bool, directory: bool = True) -> None:
@@ -132,28 +157,59 @@ def resolve_inside(root: Path, name: str, *, place: str) -> Path:
 
 def orphans(output: Path) -> list[Path]:
     """Temporary files and folders that killed runs left beside `output`."""
-    if not output.parent.is_dir():
+    return _beside(output, TEMP_PREFIX)
+
+
+def unfinished(output: Path) -> list[Path]:
+    """The same, and the output itself where a killed run had just put it aside."""
+    return [*orphans(output), *_beside(output, OLD_PREFIX)]
+
+
+def work_folders(output: Path) -> list[Path]:
+    """Folders beside `output` with the finished items of runs that ended early."""
+    return _beside(output, WORK_PREFIX, digits=WORK_DIGITS)
+
+
+def recover(output: Path) -> None:
+    """Give an output its name back where a run was killed between taking the old one away and naming the new one."""
+    for old in _beside(output, OLD_PREFIX):
+        if os.path.lexists(output):
+            remove(old)
+        else:
+            os.rename(old, output)
+
+
+def _beside(output: Path, prefix: str, digits: int = 8) -> list[Path]:
+    # So many digits and no more: another output's name may begin with this one's.
+    ours = re.compile(re.escape(f"{prefix}{output.name}-") + f"[0-9a-f]{{{digits}}}")
+    try:
+        names = os.listdir(output.parent)
+    except OSError:
         return []
-    return sorted(output.parent.glob(f"{TEMP_PREFIX}{glob.escape(output.name)}-*"))
+    return sorted(output.parent / name for name in names if ours.fullmatch(name))
 
 
 def _swap_in(temporary: Path, output: Path, *, force: bool) -> None:
     if not force:
         _claim(temporary, output)
-    elif output.is_dir() and not output.is_symlink():
-        old = output.parent / f"{TEMP_PREFIX}{output.name}-{secrets.token_hex(4)}"
+    elif not (temporary.is_dir() and os.path.lexists(output)):
+        os.replace(temporary, output)
+    elif not _exchange(temporary, output):
+        old = output.parent / f"{OLD_PREFIX}{output.name}-{secrets.token_hex(4)}"
         os.rename(output, old)
         try:
             os.rename(temporary, output)
         except OSError:
             os.rename(old, output)
             raise
-        shutil.rmtree(old)
-    elif temporary.is_dir() and os.path.lexists(output):
-        output.unlink()
-        os.rename(temporary, output)
-    else:
-        os.replace(temporary, output)
+        remove(old)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two names at once, so that neither is ever missing; False where the system cannot."""
+    function = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if sys.platform == "linux" else None
+    at_cwd, exchange = -100, 2
+    return function is not None and function(at_cwd, os.fsencode(one), at_cwd, os.fsencode(other), exchange) == 0
 
 
 def _claim(temporary: Path, output: Path) -> None:
@@ -196,19 +252,13 @@ def _sync_dir(path: Path) -> None:
     sync_file(path)
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Remove a file or a folder, as far as that can be done."""
     with contextlib.suppress(OSError):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-
-
-def _remove_empty(folders: list[Path]) -> None:
-    """Remove folders that are empty, the innermost first."""
-    for folder in reversed(folders):
-        with contextlib.suppress(OSError):
-            folder.rmdir()
 
 
 def read_bytes(path: Path, *, limit: int | None = None) -> bytes:

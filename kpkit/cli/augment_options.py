@@ -279,6 +279,24 @@ Workers = Annotated[
     typer.Option("--workers", metavar="N", min=0, help="Processes; 0: one a processor.", rich_help_panel=RUN),
 ]
 
+Scheduler = Annotated[
+    str,
+    typer.Option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Work on a Dask cluster, tcp://HOST:PORT, instead of on this machine's processors.",
+        rich_help_panel=RUN,
+    ),
+]
+Resume = Annotated[
+    bool,
+    typer.Option("--resume", help="Go on with a run of the same job that was ended early.", rich_help_panel=RUN),
+]
+Wait = Annotated[
+    bool,
+    typer.Option("--wait", help="Where another run writes the output: wait for it.", rich_help_panel=RUN),
+]
+
 Images = Annotated[
     Path | None,
     typer.Option(

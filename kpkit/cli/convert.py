@@ -119,6 +119,9 @@ Force = Annotated[bool, typer.Option("--force", help="Replace an output that exi
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Do everything but write; print what would be.", rich_help_panel=OUTPUT)
 ]
+Wait = Annotated[
+    bool, typer.Option("--wait", help="Where another run writes the output: wait for it.", rich_help_panel=OUTPUT)
+]
 LowMemory = Annotated[
     bool, typer.Option("--low-memory", help="Rather little memory than speed.", rich_help_panel=OUTPUT)
 ]
@@ -172,6 +175,7 @@ def convert(
     low_memory: LowMemory = False,
     part_size: PartSize = 0,
     workers: Workers = 1,
+    wait: Wait = False,
 ) -> None:
     """Convert labels from one format to another.
 
@@ -209,6 +213,7 @@ def convert(
         low_memory=low_memory,
         part_size=part_size,
         workers=workers or cores(),
+        wait=wait,
     )
     with console.progress() as progress:
         done = run(job, progress=progress)

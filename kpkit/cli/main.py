@@ -19,6 +19,7 @@ from typer.exceptions import TyperException
 import kpkit
 from kpkit.cli import (
     augment,
+    clean,
     convert,
     demo,
     diff,
@@ -69,6 +70,7 @@ for _name, _function, _panel in (
     ("mappings", mappings.mappings, KNOWLEDGE),
     ("rule", rule.rule, KNOWLEDGE),
     ("demo", demo.demo, PROGRAM),
+    ("clean", clean.clean, PROGRAM),
     ("doctor", doctor.doctor, PROGRAM),
 ):
     app.command(_name, cls=Command, rich_help_panel=_panel)(_function)

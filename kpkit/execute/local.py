@@ -7,9 +7,13 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
+from multiprocessing.connection import Connection
+from multiprocessing.connection import wait as wait_for
 from types import TracebackType
 from typing import Any
+
+from kpkit.execute.base import MAX_ATTEMPTS
 
 
 class InProcess(Executor):
@@ -30,7 +34,12 @@ class LocalPool:
 
     workers      1: in this process        initializer, initargs  run once in every worker
     method       how processes start; "": a fork server where there are any, else spawned
+
+    Where the block ends with an error (Ctrl-C is one), workers end at once, in the middle of their item.
     """
+
+    task_seconds = 0.0
+    max_attempts = MAX_ATTEMPTS
 
     def __init__(
         self,
@@ -45,6 +54,7 @@ class LocalPool:
         self._method = method or ("forkserver" if servers else "spawn")
         self._initializer, self._initargs = initializer, initargs
         self._executor: Executor | None = None
+        self._life: Connection | None = None
 
     def __enter__(self) -> LocalPool:
         return self
@@ -65,36 +75,51 @@ class LocalPool:
         self._close(cancel=True)
         return self.executor()
 
+    def wrap(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """The function itself."""
+        return function
+
+    def is_death(self, error: BaseException) -> bool:
+        """A broken pool breaks every future of it."""
+        return isinstance(error, BrokenExecutor | CancelledError)
+
+    def check(self) -> None:
+        """A pool notices by itself when a process of it dies."""
+
     def _make(self) -> Executor:
         if self.workers == 1:
             if self._initializer is not None:
                 self._initializer(*self._initargs)
             return InProcess()
+        context = multiprocessing.get_context(self._method)
+        theirs, self._life = context.Pipe(duplex=False)
         return ProcessPoolExecutor(
             self.workers,
-            mp_context=multiprocessing.get_context(self._method),
+            mp_context=context,
             initializer=_start_worker,
-            initargs=(self._initializer, self._initargs),
+            initargs=(theirs, self._initializer, self._initargs),
         )
 
     def _close(self, *, cancel: bool) -> None:
         if self._executor is not None:
+            if cancel and self._life is not None:
+                self._life.close()
             self._executor.shutdown(wait=True, cancel_futures=cancel)
-            self._executor = None
+            self._executor, self._life = None, None
 
 
-def _start_worker(initializer: Callable[..., None] | None, initargs: tuple[Any, ...]) -> None:
-    # Ctrl-C is the parent's to handle; workers end with it, also when it is killed.
+def _start_worker(life: Connection, initializer: Callable[..., None] | None, initargs: tuple[Any, ...]) -> None:
+    # Ctrl-C is the parent's to handle; workers end when it says so, and when it is killed.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(life,), daemon=True).start()
     if initializer is not None:
         initializer(*initargs)
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(life: Connection) -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
-        parent.join()
+        wait_for([parent.sentinel, life])
         os._exit(1)
 
 

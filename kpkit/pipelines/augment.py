@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import tempfile
+import os
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -16,17 +15,19 @@ from kpkit.core.boxes import with_areas
 from kpkit.core.dataset import Dataset
 from kpkit.core.report import Collector, Loss
 from kpkit.errors import OutputError
-from kpkit.execute import Failure, LocalPool, run_tasks
+from kpkit.execute import Failure, pool_for, run_tasks
 from kpkit.formats.base import WriteOptions
-from kpkit.guard import publish, sync_file
+from kpkit.guard import sync_file
 from kpkit.pipelines.augment_fields import Fields, field_losses, fields_of
 from kpkit.pipelines.augment_files import place_images, remove_strays, write_rows
 from kpkit.pipelines.augment_images import SourceImage, tasks
 from kpkit.pipelines.augment_job import AugmentJob, AugmentReport
+from kpkit.pipelines.augment_keep import Kept
 from kpkit.pipelines.augment_labels import Made, assemble
 from kpkit.pipelines.augment_prepare import Work, prepare
 from kpkit.pipelines.augment_preview import Sheet, draw_preview, save_preview, shown_images
-from kpkit.pipelines.augment_task import Done, Plan, augment_image
+from kpkit.pipelines.augment_task import Done, ImageTask, Plan, augment_or_keep
+from kpkit.pipelines.augment_work import Folder, output_folder
 from kpkit.pipelines.io import file_sizes
 
 ROWS = "augment.parquet"
@@ -70,8 +71,9 @@ def run(job: AugmentJob, progress: Progress | None = None) -> AugmentReport:
         dry_run=job.dry_run,
         workers=job.workers,
     )
-    with _folder(work) as folder:
-        sheet = _fill(work, folder, report, collector, progress or (lambda stage, done, total: None))
+    tell = progress or (lambda stage, done, total: None)
+    with output_folder(work, report, tell) as folder:
+        sheet = _fill(work, folder, report, collector, tell)
     if job.preview is not None and sheet is not None:
         save_preview(sheet, job.preview, force=job.force)
         report.preview = str(job.preview)
@@ -83,23 +85,12 @@ def run(job: AugmentJob, progress: Progress | None = None) -> AugmentReport:
     return report
 
 
-@contextlib.contextmanager
-def _folder(work: Work) -> Iterator[Path]:
-    """The folder to write into; in a dry run one that nobody keeps."""
-    if work.job.dry_run:
-        with tempfile.TemporaryDirectory(prefix="kpkit-") as folder:
-            yield Path(folder)
-    else:
-        with publish(work.output, force=work.job.force, directory=True) as temporary:
-            yield temporary
-
-
-def _fill(work: Work, folder: Path, report: AugmentReport, collector: Collector, tell: Progress) -> Sheet | None:
+def _fill(work: Work, folder: Folder, report: AugmentReport, collector: Collector, tell: Progress) -> Sheet | None:
     """Make all that the output folder holds; returns the preview, where one is asked for."""
     fields = fields_of(work.dataset)
     shown = shown_images(work.dataset, work.images) if work.job.preview is not None else []
-    plan = _plan(work, folder, report.recipe_hash, shown)
-    done = _run_tasks(work, plan, fields, report, tell)
+    plan = _plan(work, folder.path, report.recipe_hash, shown)
+    done = _run_tasks(work, folder, plan, fields, report, tell)
     made = [
         Made(output, image.rows[0], [image.persons[i] for i in output.persons])
         for image, result in done
@@ -113,17 +104,20 @@ def _fill(work: Work, folder: Path, report: AugmentReport, collector: Collector,
     sheet = None
     if shown:
         tell("preview", 0, 1)
-        sheet = draw_preview(work, done, shown, folder)
+        sheet = draw_preview(work, done, shown, folder.path)
     tell("writing", 0, 1)
-    report.losses += _write(work, made, augmented, folder, collector)
+    report.losses += _write(work, made, augmented, folder.path, collector)
     return sheet
 
 
 def _plan(work: Work, folder: Path, recipe_hash: str, shown: list[str]) -> Plan:
     job, skeleton = work.job, work.dataset.skeleton
     upper = [any(part in name.lower() for part in UPPER) for name in skeleton.keypoints]
+    recipe = job.recipe
+    if job.scheduler and recipe.albumentations:
+        recipe = recipe.with_changes(albumentations=os.path.abspath(recipe.albumentations))
     return Plan(
-        recipe=job.recipe,
+        recipe=recipe,
         recipe_hash=recipe_hash,
         seed=job.seed,
         skeleton=skeleton,
@@ -137,31 +131,52 @@ def _plan(work: Work, folder: Path, recipe_hash: str, shown: list[str]) -> Plan:
         max_pixels=job.max_pixels,
         drop_empty=job.drop_empty,
         only=frozenset(shown) if job.dry_run else None,
+        checked=not job.dry_run,
     )
 
 
-def _run_tasks(work: Work, plan: Plan, fields: Fields, report: AugmentReport, tell: Progress) -> Results:
+def _run_tasks(
+    work: Work, folder: Folder, plan: Plan, fields: Fields, report: AugmentReport, tell: Progress
+) -> Results:
     """What came of every image that worked, in the images' order; the others are put down as failures."""
     found: dict[str, Done] = {}
     items = tasks(work.dataset, work.images, work.root, fields, plan)
     total = len(work.images)
     tell("augmenting", 0, total)
-    with LocalPool(work.job.workers, _quiet_opencv) as pool:
-        for number, (key, result) in enumerate(run_tasks(partial(augment_image, plan), items, pool), start=1):
-            if not isinstance(result, Failure):
-                found[key] = result
-            elif result.code == "KP-OUTPUT-WRITE":
-                # A full disk is not this image's fault, and the next one would meet it, too.
-                raise OutputError(result.message, code=result.code, place=str(work.output))
+    with pool_for(work.job.workers, work.job.scheduler, _quiet_opencv, [folder.path, work.root]) as pool:
+        report.workers = pool.workers
+        for number, (key, result) in enumerate(
+            run_tasks(partial(augment_or_keep, plan), _with_earlier(items, folder), pool), start=1
+        ):
+            if isinstance(result, Failure):
+                _failed(work, report, result)
+            elif isinstance(result, Kept):
+                found[key] = folder.earlier[key]
+                report.kept += 1
             else:
-                report.failures.append(result)
+                folder.note(key, result)
+                found[key] = result
             tell("augmenting", number, total)
     report.failures.sort(key=lambda failure: failure.key)
     done = [(image, found[image.key]) for image in work.images if image.key in found]
-    if report.failures:
-        outputs = [output for _, result in done for output in result.outputs]
-        remove_strays(plan.folder, [name for one in outputs for name in (f"images/{one.image}", one.mask)])
+    outputs = [output for _, result in done for output in result.outputs]
+    remove_strays(plan.folder, [name for one in outputs for name in (f"images/{one.image}", one.mask)])
     return done
+
+
+def _with_earlier(
+    items: Iterator[tuple[str, ImageTask]], folder: Folder
+) -> Iterator[tuple[str, tuple[ImageTask, tuple[list[str], dict[str, str]] | None]]]:
+    for key, task in items:
+        done = folder.earlier.get(key)
+        yield key, (task, (done.sources, done.files) if done is not None else None)
+
+
+def _failed(work: Work, report: AugmentReport, failure: Failure) -> None:
+    if failure.code == "KP-OUTPUT-WRITE":
+        # A full disk is not this image's fault, and the next one would meet it, too.
+        raise OutputError(failure.message, code=failure.code, place=str(work.output))
+    report.failures.append(failure)
 
 
 def _quiet_opencv() -> None:

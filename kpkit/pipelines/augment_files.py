@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
+import os
+import secrets
 import shutil
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +18,7 @@ from numpy.typing import NDArray
 from kpkit.augment.images import encode_jpeg, encode_png
 from kpkit.augment.rows import SCHEMA_VERSION, Row
 from kpkit.core.dataset import Dataset
-from kpkit.errors import UsageError
+from kpkit.errors import OutputError, UsageError
 from kpkit.formats.base import Format
 from kpkit.guard import output_error, read_bytes
 
@@ -23,50 +26,89 @@ from kpkit.guard import output_error, read_bytes
 JSON_COLUMNS = ("drawn", "occluders", "occluded_by", "left_frame")
 MAGIC = {".jpg": b"\xff\xd8\xff", ".png": b"\x89PNG\r\n\x1a\n"}
 ASIDE = ".moving"
+UNFINISHED = ".tmp"
 
 Timed = Callable[[str], AbstractContextManager[None]]
 Picture = NDArray[np.uint8]
 
 
-def save_picture(path: Path, image: Picture, unchanged: Path | None, quality: int, timed: Timed) -> None:
-    """Write a picture as the ending of `path` says.
+class Saver:
+    """Writes pictures below the folder of the output, each whole or not at all.
 
-    unchanged  the file that the picture was read from, where it is that picture: copied if it is of the same kind, so
-               that nothing is compressed twice for nothing
+    checksums  path in the output -> SHA-256, filled in where it is not None
     """
-    with timed("encode"):
-        data = read_bytes(unchanged) if unchanged is not None else b""
-        if not data.startswith(MAGIC[path.suffix]):
-            data = encode_jpeg(image, quality) if path.suffix == ".jpg" else encode_png(image)
-    with timed("write"):
-        _save(path, data)
+
+    def __init__(self, folder: Path, checksums: dict[str, str] | None, timed: Timed) -> None:
+        self._folder, self._checksums, self._timed = folder, checksums, timed
+
+    def picture(self, name: str, image: Picture, unchanged: Path | None, quality: int) -> None:
+        """Write a picture as the ending of `name` says.
+
+        unchanged  the file that the picture was read from, where it is that picture: copied if it is of the same kind,
+                   so that nothing is compressed twice for nothing
+        """
+        suffix = PurePosixPath(name).suffix
+        with self._timed("encode"):
+            data = read_bytes(unchanged) if unchanged is not None else b""
+            if not data.startswith(MAGIC[suffix]):
+                data = encode_jpeg(image, quality) if suffix == ".jpg" else encode_png(image)
+        self._save(name, data)
+
+    def mask(self, name: str, mask: Picture) -> None:
+        """Write a mask ([H,W] uint8, 0 or 255) as PNG."""
+        with self._timed("encode"):
+            data = encode_png(mask)
+        self._save(name, data)
+
+    def _save(self, name: str, data: bytes) -> None:
+        path = self._folder / name
+        with self._timed("write"):
+            try:
+                try:
+                    _write_whole(path, data)
+                except FileNotFoundError:
+                    self._make_folder(path)
+                    _write_whole(path, data)
+            except OSError as error:
+                raise output_error(error, path) from error
+        if self._checksums is not None:
+            self._checksums[name] = hashlib.sha256(data).hexdigest()
+
+    def _make_folder(self, path: Path) -> None:
+        if not self._folder.is_dir():
+            raise OutputError(
+                "the folder of this run is not there",
+                code="KP-CLUSTER-SHARED",
+                place=str(self._folder),
+                expected="a folder that every worker sees, for as long as the run lasts",
+                help="put the output on storage that all machines mount at the same path",
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
 
 
-def save_mask(path: Path, mask: Picture, timed: Timed) -> None:
-    """Write a mask ([H,W] uint8, 0 or 255) as PNG."""
-    with timed("encode"):
-        data = encode_png(mask)
-    with timed("write"):
-        _save(path, data)
-
-
-def _save(path: Path, data: bytes) -> None:
+def _write_whole(path: Path, data: bytes) -> None:
+    # Renamed, not written in place: on a cluster a worker that was given up may come late with the same bytes.
+    temporary = path.with_name(f".{secrets.token_hex(8)}{UNFINISHED}")
     try:
-        try:
-            path.write_bytes(data)
-        except FileNotFoundError:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-    except OSError as error:
-        raise output_error(error, path) from error
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
 
 
 def remove_strays(folder: Path, kept: Iterable[str]) -> None:
-    """Remove files below `folder` that are not among `kept`: what images that failed may have left."""
+    """Remove files below `folder` that are not among `kept`: what images that failed, or killed workers, have left."""
     names = set(kept)
-    for file in sorted(folder.rglob("*")):
-        if file.is_file() and file.relative_to(folder).as_posix() not in names:
-            file.unlink()
+    for inside, _, files in os.walk(folder, topdown=False):
+        near = Path(inside).relative_to(folder)
+        for name in files:
+            if (near / name).as_posix() not in names:
+                Path(inside, name).unlink()
+        if files and near.parts:
+            with contextlib.suppress(OSError):
+                os.rmdir(inside)
 
 
 def place_images(folder: Path, dataset: Dataset, target: Format) -> None:

@@ -22,6 +22,8 @@ class AugmentJob:
     output    folder; None: kpkit-out/augment-FORMAT            copies     augmented copies an image
     images    folder of the pictures; None: looked for beside the labels
     preview   PNG sheet of before and after                    drop_empty  leave out persons without a labelled joint
+    resume    go on with a run that was ended                  wait  for another run on the output, instead of refusing
+    scheduler of a Dask cluster; "": `workers` processes here
     """
 
     input: Path | None = None
@@ -45,6 +47,9 @@ class AugmentJob:
     preview: Path | None = None
     force: bool = False
     dry_run: bool = False
+    resume: bool = False
+    wait: bool = False
+    scheduler: str = ""
 
 
 @dataclass
@@ -56,6 +61,7 @@ class AugmentReport:
     lost        points that a user's pipeline made impossible
     rows        path of the provenance rows             preview   path of the sheet, "" for none
     profile     seconds of all workers, by step         workers   how many
+    kept        images that an earlier run had finished
     """
 
     input: str
@@ -71,6 +77,7 @@ class AugmentReport:
     rows: str = ""
     preview: str = ""
     workers: int = 1
+    kept: int = 0
     losses: list[Loss] = field(default_factory=list)
     issues: list[Issue] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)

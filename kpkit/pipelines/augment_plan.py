@@ -27,6 +27,7 @@ class Plan:
     folder  output folder being written    copies  augmented copies an image, numbered from 1; 0 is the original
     upper   [K] bool, joints above the hips (for half-body crops)
     only    keys of the images that are written; None: all of them (a dry run writes what its preview shows)
+    checked  checksums of sources and files are handed back, for a run that resumes
     """
 
     recipe: Recipe
@@ -43,6 +44,7 @@ class Plan:
     max_pixels: int = MAX_PIXELS
     drop_empty: bool = False
     only: frozenset[str] | None = None
+    checked: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +98,7 @@ class Done:
     """What came of a task: outputs in order, notes of the reader, seconds by step.
 
     unboxed  crops that were not made for want of a box    empty  crops left out because no joint is labelled in them
+    sources  checksums of the files read                   files  path in the output -> checksum
     """
 
     outputs: list[Output] = field(default_factory=list)
@@ -103,6 +106,8 @@ class Done:
     unboxed: int = 0
     empty: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
+    sources: list[str] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict)
 
     @contextmanager
     def timed(self, step: str) -> Iterator[None]:

@@ -59,6 +59,8 @@ def prepare(job: AugmentJob, collector: Collector) -> Work:
     _check(job, target, dataset, path)
     images = source_images(dataset, has_ids=source.keeps_for(path).instance_id)
     root = locate_images(dataset, path, job.images)
+    if job.scheduler:  # its workers have another current folder
+        root = root.absolute()
     check_overlap(output, [path, root, job.image_sizes, Path(job.recipe.albumentations or path)])
     own_boxes: NDArray[np.bool_] = np.all(np.isfinite(dataset.bbox_xywh), axis=1)
     # Occluders and crops need a box; persons without one get the hull of their joints.

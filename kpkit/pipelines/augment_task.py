@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,8 @@ from kpkit.augment.spatial import Labels, Moved, move, settle
 from kpkit.augment.warp import warp_image
 from kpkit.errors import InputError
 from kpkit.pipelines.augment_cover import Covered, Veil, cover_picture
-from kpkit.pipelines.augment_files import save_mask, save_picture
+from kpkit.pipelines.augment_files import Saver
+from kpkit.pipelines.augment_keep import Kept, source_checksums, still_holds
 from kpkit.pipelines.augment_masks import read_mask
 from kpkit.pipelines.augment_plan import Done, ImageTask, Output, Plan
 from kpkit.pipelines.augment_record import rows_of
@@ -68,8 +70,19 @@ def augment_image(plan: Plan, task: ImageTask) -> Done:
             output = _finish(how, task, scene, picture, done)
             if output is not None:
                 done.outputs.append(output)
+    if plan.checked:
+        with done.timed("checksum"):
+            done.sources = source_checksums(task)
     done.seconds["total"] = time.perf_counter() - start
     return done
+
+
+def augment_or_keep(plan: Plan, item: tuple[ImageTask, tuple[list[str], dict[str, str]] | None]) -> Done | Kept:
+    """The same, unless what an earlier run made of the image still holds: task, and that run's checksums."""
+    task, earlier = item
+    if earlier is not None and still_holds(plan, task, *earlier):
+        return Kept()
+    return augment_image(plan, task)
 
 
 def _still(recipe: Recipe) -> Recipe:
@@ -230,10 +243,11 @@ def _common(
 
 def _write(plan: Plan, name: str, covered: Covered, copied: Path | None, done: Done) -> tuple[str, str]:
     image = f"{name}.{plan.image_format}"
-    save_picture(plan.folder / "images" / image, covered.image, copied, plan.quality, done.timed)
+    saver = Saver(plan.folder, done.files if plan.checked else None, done.timed)
+    saver.picture(f"images/{image}", covered.image, copied, plan.quality)
     if covered.mask is None or not covered.mask.any():
         return image, ""
-    save_mask(plan.folder / "masks" / f"{name}.png", covered.mask, done.timed)
+    saver.mask(f"masks/{name}.png", covered.mask)
     return image, f"masks/{name}.png"
 
 
@@ -241,12 +255,12 @@ def _run_pipeline(
     plan: Plan, picture: _Picture, image: Picture, xy: NDArray[np.float64], mask: Picture | None
 ) -> Result:
     seed = int(stream(plan.seed, picture.key, picture.copy, "pipeline").integers(0, 2**32))
-    return _pipeline(plan.recipe.albumentations, plan.recipe_hash).apply(image, xy, seed, mask)
+    return _pipeline(plan.recipe.albumentations, plan.recipe_hash, get_ident()).apply(image, xy, seed, mask)
 
 
 @cache
-def _pipeline(path: str, content: str) -> Pipeline:
-    """Loaded once a worker; `content` is the recipe's hash, so that a changed file is another entry."""
+def _pipeline(path: str, content: str, thread: int) -> Pipeline:
+    """Loaded once a thread, since it is seeded for each picture; `content`: a changed file is another entry."""
     return load_pipeline(Path(path))
 
 
@@ -276,4 +290,4 @@ def _select(labels: Labels, persons: list[int]) -> Labels:
     )
 
 
-__all__ = ["Done", "ImageTask", "Output", "Plan", "augment_image"]
+__all__ = ["Done", "ImageTask", "Output", "Plan", "augment_image", "augment_or_keep"]

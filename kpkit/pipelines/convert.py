@@ -10,7 +10,7 @@ from kpkit.core.dataset import Dataset
 from kpkit.core.report import Collector, Report
 from kpkit.errors import LossError, UsageError
 from kpkit.formats.base import Format, WriteOptions
-from kpkit.guard import check_free, publish
+from kpkit.guard import check_free, claim, publish
 from kpkit.pipelines.bulk import uncollected
 from kpkit.pipelines.convert_job import ConvertJob, Place, Progress
 from kpkit.pipelines.convert_parts import Streamed
@@ -48,13 +48,22 @@ def run(job: ConvertJob, progress: Progress | None = None) -> Report:
 
     Raises UsageError, InputError, OutputError, or LossError under `strict`; the output is untouched then.
     """
-    started = time.monotonic()
     tell = progress or (lambda stage, done, total: None)
     source, target = get_format(job.source), get_format(job.target)
     _check_options(job, target)
     output, in_folder = _output(job, target)
-    if not job.dry_run:
-        check_free(output, force=job.force, directory=in_folder or target.kind == "folder")
+    if job.dry_run:
+        return _run(job, source, target, output, in_folder, tell)
+    folder = in_folder or target.kind == "folder"
+    check_free(output, force=job.force, directory=folder)
+    with claim(output, wait=job.wait, tell=lambda owner: tell(f"waiting for process {owner.pid}", 0, 0)):
+        # What was waited for may have written it.
+        check_free(output, force=job.force, directory=folder)
+        return _run(job, source, target, output, in_folder, tell)
+
+
+def _run(job: ConvertJob, source: Format, target: Format, output: Path, in_folder: bool, tell: Progress) -> Report:
+    started = time.monotonic()
     collector = Collector()
     inputs = inputs_of(source, job.inputs, job.folder)
     _check_overlap(job, inputs, output)

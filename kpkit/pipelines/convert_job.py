@@ -21,6 +21,8 @@ class ConvertJob:
                     format
     part_size       persons or images in a part of a native output; 0: not cut, unless the input is large
     workers         processes, for inputs that are read in parts
+    scheduler       of a Dask cluster that reads them instead
+    wait            for another run on the output, instead of refusing
     """
 
     source: str
@@ -46,6 +48,8 @@ class ConvertJob:
     low_memory: bool = False
     part_size: int = 0
     workers: int = 1
+    scheduler: str = ""
+    wait: bool = False
 
 
 @dataclass(frozen=True)
