@@ -62,7 +62,7 @@ class Owner:
             start=start_of(os.getpid()),
             machine=_machine(),
             began=time.strftime("%Y-%m-%d %H:%M:%S"),
-            command=shlex.join([Path(sys.argv[0]).name or "python", *sys.argv[1:]])[:500],
+            command=_command(),
             flocked=flocked,
             token=secrets.token_hex(8),
         )
@@ -312,6 +312,12 @@ def _is_zombie(pid: int) -> bool:
             return stream.read().rpartition(b")")[2].split()[0] == b"Z"
     except (OSError, IndexError):
         return False
+
+
+def _command() -> str:
+    program = Path(sys.argv[0] or "python")
+    name = program.parent.name if program.name == "__main__.py" else program.name
+    return shlex.join([name, *sys.argv[1:]])[:500]
 
 
 def _machine() -> str:

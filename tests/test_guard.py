@@ -317,6 +317,7 @@ def labels(tmp_path: Path) -> Path:
 class TestMachine:
     def test_a_file_that_may_not_be_read_is_refused(self, labels):
         labels.chmod(0)
+        labels.parent.chmod(0o777)
         code, error = convert_under(AS_NOBODY, labels.parent, "out/out.json")
         assert (code, error["code"], error["place"]) == (2, "KP-INPUT-READ", "labels.json")
         assert "no permission to read" in error["message"]

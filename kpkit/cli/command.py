@@ -91,6 +91,11 @@ def _command(function: Run[P], *, formats: tuple[str, ...]) -> Callable[..., int
             return error.exit_code
         except (BrokenPipeError, typer.Exit, typer.Abort):
             raise
+        except (KeyboardInterrupt, SystemExit) as end:
+            # What a run that is stopped says about the work that it keeps.
+            for note in getattr(end, "__notes__", ()):
+                console.complain(note)
+            raise
         except Exception as error:
             known = unexpected_error(error)
             known.__cause__ = error

@@ -217,7 +217,7 @@ def test_a_signal_ends_the_work_and_leaves_nothing(tmp_path, environment, number
     started = subprocess.Popen([*command, "--workers", workers], cwd=tmp_path, env=environment)
     try:
         deadline = time.monotonic() + 60
-        while not list(tmp_path.glob("kpkit-out/.kpkit-tmp-*/images/*")) and time.monotonic() < deadline:
+        while not list(tmp_path.glob("kpkit-out/.kpkit-work-*/data/images/*")) and time.monotonic() < deadline:
             time.sleep(0.05)
         started.send_signal(number)
         assert started.wait(60) == code
