@@ -181,7 +181,7 @@ def recover(output: Path) -> None:
 
 def _beside(output: Path, prefix: str, digits: int = 8) -> list[Path]:
     # So many digits and no more: another output's name may begin with this one's.
-    ours = re.compile(re.escape(f"{prefix}{output.name}-") + f"[0-9a-f]{{{digits}}}")
+    ours = re.compile(re.escape(f"{prefix}{output.name}-") + f"[0-9a-f]{{{digits}}}(\\.parts)?")
     try:
         names = os.listdir(output.parent)
     except OSError:

@@ -131,12 +131,12 @@ def locked(output: Path, *, wait: bool = False, tell: Callable[[Owner], None] | 
 
     Raises OutputError with the owner's host and process number where somebody holds it, or the place cannot be written.
     """
-    place = lock_path(Path(os.path.abspath(output)))
-    mine = (str(place), threading.get_ident())
+    place = lock_path(output)
+    mine = (os.path.abspath(place), threading.get_ident())
     if mine in _held:
         yield False
         return
-    made = [one for one in (*place.parents[::-1],) if not os.path.exists(one)]
+    made = [one for one in place.parents[::-1] if not os.path.exists(one)]
     descriptor = -1
     try:
         while (taken := _take(place)) is None or isinstance(taken, Owner):

@@ -119,6 +119,15 @@ Force = Annotated[bool, typer.Option("--force", help="Replace an output that exi
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Do everything but write; print what would be.", rich_help_panel=OUTPUT)
 ]
+Scheduler = Annotated[
+    str,
+    typer.Option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Convert parts on a Dask cluster, tcp://HOST:PORT, instead of on this machine's processors.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 Wait = Annotated[
     bool, typer.Option("--wait", help="Where another run writes the output: wait for it.", rich_help_panel=OUTPUT)
 ]
@@ -175,6 +184,7 @@ def convert(
     low_memory: LowMemory = False,
     part_size: PartSize = 0,
     workers: Workers = 1,
+    scheduler: Scheduler = "",
     wait: Wait = False,
 ) -> None:
     """Convert labels from one format to another.
@@ -213,6 +223,7 @@ def convert(
         low_memory=low_memory,
         part_size=part_size,
         workers=workers or cores(),
+        scheduler=scheduler,
         wait=wait,
     )
     with console.progress() as progress:

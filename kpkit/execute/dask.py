@@ -26,6 +26,7 @@ import kpkit
 from kpkit.errors import MissingExtraError, UsageError
 from kpkit.execute.base import Pool
 from kpkit.execute.local import LocalPool
+from kpkit.guard import output_error
 
 CONNECT_SECONDS = 10.0
 # How long a cluster may be without workers, or the scheduler silent, before the run gives up.
@@ -37,15 +38,21 @@ SAME = ("numpy", "opencv-python-headless", "distributed")
 
 @contextmanager
 def pool_for(
-    workers: int, scheduler: str = "", initializer: Callable[[], None] | None = None, shared: Sequence[Path] = ()
+    workers: int,
+    scheduler: str = "",
+    initializer: Callable[[], None] | None = None,
+    *,
+    shared: Sequence[Path] = (),
+    seen: Sequence[Path] = (),
 ) -> Iterator[Pool]:
     """Workers of a cluster where a scheduler is named, else processes of this machine.
 
     workers    processes, without a scheduler         scheduler  tcp://HOST:PORT, or a scheduler file (.json)
-    shared     folders that every worker must see; what can be written to is probed with a file
+    shared     folders that every worker writes into; each is probed with a file
+    seen       files and folders that every worker reads
     """
     if scheduler:
-        with DaskPool(scheduler, initializer, shared) as cluster:
+        with DaskPool(scheduler, initializer, shared, seen) as cluster:
             yield cluster
     else:
         with LocalPool(workers, initializer) as pool:
@@ -63,9 +70,13 @@ class DaskPool:
     max_attempts = 2
 
     def __init__(
-        self, address: str, initializer: Callable[[], None] | None = None, shared: Sequence[Path] = ()
+        self,
+        address: str,
+        initializer: Callable[[], None] | None = None,
+        shared: Sequence[Path] = (),
+        seen: Sequence[Path] = (),
     ) -> None:
-        self._address, self._initializer, self._shared = address, initializer, shared
+        self._address, self._initializer, self._shared, self._seen = address, initializer, shared, seen
         self.workers = 1
         self._client: Any = None
         self._quiet_since = 0.0
@@ -164,27 +175,30 @@ class DaskPool:
             _compare(ours, found, worker)
         for folder in self._shared:
             self._check_shared(folder)
+        for path in self._seen:
+            self._check_seen(path, functools.partial(_sees, os.path.abspath(path)))
         self.workers = max(1, sum(self._client.nthreads().values()))
 
     def _check_shared(self, folder: Path) -> None:
         probe = folder / f".kpkit-probe-{secrets.token_hex(4)}"
         token = secrets.token_hex(8)
         try:
-            try:
-                probe.write_text(token)
-                seen = functools.partial(_sees_file, str(probe), token)
-            except OSError:  # an input that is only read
-                seen = functools.partial(_sees_folder, str(folder))
-            blind = [worker for worker, found in sorted(self._ask(seen).items()) if found is not True]
+            probe.write_text(token)
+            self._check_seen(folder, functools.partial(_sees_probe, str(probe), token))
+        except OSError as error:
+            raise output_error(error, folder, probe) from error
         finally:
             with suppress(OSError):
                 probe.unlink(missing_ok=True)
+
+    def _check_seen(self, path: Path, sees: Callable[[], bool]) -> None:
+        blind = [worker for worker, found in sorted(self._ask(sees).items()) if found is not True]
         if blind:
             raise UsageError(
-                "a worker does not see a folder of this run",
+                "a worker does not see what this run reads or writes",
                 code="KP-CLUSTER-SHARED",
-                place=str(folder),
-                expected="the same folder at the same path on every worker, readable and, for the output, writable",
+                place=str(path),
+                expected="the same file or folder at the same path on every worker",
                 got=f"not so on {', '.join(blind[:3])}" + (f" and {len(blind) - 3} more" if len(blind) > 3 else ""),
                 help="put input and output on storage that all machines mount at the same path",
             )
@@ -261,7 +275,7 @@ def _compare(ours: dict[str, str], theirs: dict[str, str], worker: str) -> None:
         )
 
 
-def _sees_file(path: str, token: str) -> bool:
+def _sees_probe(path: str, token: str) -> bool:
     deadline = time.monotonic() + SHARED_SECONDS
     while True:
         with suppress(OSError):
@@ -272,5 +286,5 @@ def _sees_file(path: str, token: str) -> bool:
         time.sleep(0.2)
 
 
-def _sees_folder(path: str) -> bool:
-    return os.path.isdir(path)
+def _sees(path: str) -> bool:
+    return os.path.exists(path)

@@ -143,7 +143,7 @@ def _run_tasks(
     items = tasks(work.dataset, work.images, work.root, fields, plan)
     total = len(work.images)
     tell("augmenting", 0, total)
-    with pool_for(work.job.workers, work.job.scheduler, _quiet_opencv, [folder.path, work.root]) as pool:
+    with pool_for(work.job.workers, work.job.scheduler, _quiet_opencv, shared=[folder.path], seen=[work.root]) as pool:
         report.workers = pool.workers
         for number, (key, result) in enumerate(
             run_tasks(partial(augment_or_keep, plan), _with_earlier(items, folder), pool), start=1

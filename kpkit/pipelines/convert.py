@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,8 @@ def run(job: ConvertJob, progress: Progress | None = None) -> Report:
     tell = progress or (lambda stage, done, total: None)
     source, target = get_format(job.source), get_format(job.target)
     _check_options(job, target)
+    if job.scheduler:
+        job = _absolute(job)
     output, in_folder = _output(job, target)
     if job.dry_run:
         return _run(job, source, target, output, in_folder, tell)
@@ -89,6 +92,13 @@ def _run(job: ConvertJob, source: Format, target: Format, output: Path, in_folde
         _write(job, target, done.dataset, place, collector, tell)
         report.files = file_sizes(output)
     return _finished(job, report, collector, started)
+
+
+def _absolute(job: ConvertJob) -> ConvertJob:
+    """The same with absolute paths: workers of a cluster have another current folder."""
+    names = ("output", "folder", "images", "image_sizes", "image_list", "layout", "report")
+    given = {name: path.absolute() for name in names if (path := getattr(job, name)) is not None}
+    return replace(job, inputs=tuple(path.absolute() for path in job.inputs), **given)
 
 
 def _finished(job: ConvertJob, report: Report, collector: Collector, started: float) -> Report:

@@ -16,7 +16,7 @@ from typing import Any, cast
 from kpkit.core.partition import PartRef, PartSource, PartWriter
 from kpkit.core.report import Collector, Issue, JointLine, Loss, Report
 from kpkit.errors import KpkitError
-from kpkit.execute import Failure, LocalPool, run_tasks
+from kpkit.execute import Failure, pool_for, run_tasks
 from kpkit.formats.base import Format, WriteOptions
 from kpkit.guard import publish, sync_file
 from kpkit.pipelines.bulk import uncollected
@@ -113,7 +113,7 @@ class Streamed:
     def run(self, report: Report, collector: Collector, tell: Progress) -> None:
         """Convert all parts and publish the output; fills in the report. Nothing is written where one fails."""
         if self.job.dry_run:
-            self._account(self._all(None, tell), report, collector)
+            self._account(self._all(None, None, tell), report, collector)
             return
         output = self.place.output
         try:
@@ -132,7 +132,7 @@ class Streamed:
         try:
             options = WriteOptions(final=self.place.labels(self.target, self.place.output), part_size=self.parts.size)
             writer = cast(PartWriter, self.target.part_writer(labels.absolute(), options, scratch.absolute()))
-            done = self._all(writer, tell)
+            done = self._all(writer, scratch, tell)
             self._account(done, report, collector)
             if report.losses and self.job.strict:
                 raise _RefusedError
@@ -144,7 +144,7 @@ class Streamed:
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
-    def _all(self, writer: PartWriter | None, tell: Progress) -> list[Done]:
+    def _all(self, writer: PartWriter | None, scratch: Path | None, tell: Progress) -> list[Done]:
         """All parts converted, in order.
 
         Raises the error of the first part that has one; parts behind it are not begun any more.
@@ -159,7 +159,9 @@ class Streamed:
                     return
                 yield str(number), Task(number, ref, self.job, final, writer)
 
-        with LocalPool(min(self.job.workers, len(self.parts))) as pool:
+        workers = min(self.job.workers, len(self.parts))
+        shared = [] if scratch is None else [scratch.absolute()]
+        with pool_for(workers, self.job.scheduler, shared=shared, seen=self.job.inputs) as pool:
             for key, result in run_tasks(convert_part, tasks(), pool):
                 results[int(key)] = result
                 if not isinstance(result, Done):
