@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,19 @@ class Run:
     wall: float
     cpu: float
     peak: int
+
+
+@dataclass(frozen=True)
+class TreeRun:
+    """A finished program and all processes below it.
+
+    wall, cpu  seconds      peak  of the process that took most, bytes      processes  how many there were
+    """
+
+    wall: float
+    cpu: float
+    peak: int
+    processes: int
 
 
 @dataclass(frozen=True)
@@ -71,6 +85,57 @@ def run(task: Task, work: Path) -> Run:
     if output.is_file():
         output.unlink()
     return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * MAXRSS_UNIT)
+
+
+def run_tree(command: Sequence[str], log: Path, fine: Sequence[int] = (0,)) -> TreeRun:
+    """Run a program once and watch the processes below it.
+
+    A process that lives for less than a hundredth of a second may not be seen; outside Linux only the program is.
+
+    Raises RuntimeError with the last lines that it printed where its exit code is none of `fine`.
+    """
+    seen: dict[int, tuple[int, float]] = {}
+    done = threading.Event()
+    with log.open("wb") as stream:
+        started = time.perf_counter()
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, env=ENVIRONMENT)
+        watcher = threading.Thread(target=_watch, args=(process.pid, seen, done))
+        watcher.start()
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - started
+        done.set()
+        watcher.join()
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode not in fine:
+        tail = log.read_text(errors="replace").strip().splitlines()[-8:]
+        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n" + "\n".join(tail))
+    # A fork server and its workers are nobody's children in the end, so what they took is what was seen last.
+    below = [one for pid, one in seen.items() if pid != process.pid]
+    cpu = usage.ru_utime + usage.ru_stime + sum(seconds for _, seconds in below)
+    peak = max([usage.ru_maxrss * MAXRSS_UNIT, *(most for most, _ in below)])
+    return TreeRun(wall, cpu, peak, len(below) + 1)
+
+
+def _watch(root: int, seen: dict[int, tuple[int, float]], done: threading.Event) -> None:
+    """Keep peak memory and processor time of every process below `root`, until told to stop."""
+    ticks = os.sysconf("SC_CLK_TCK")
+    while not done.wait(0.01):
+        parents: dict[int, int] = {}
+        found: dict[int, tuple[int, float]] = {}
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                lines = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines() if ":" in line)
+                fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            except OSError:  # it has ended
+                continue
+            pid = int(folder.name)
+            parents[pid] = int(lines["PPid"])
+            found[pid] = int(lines.get("VmHWM", "0").split()[0]) * 1024, (int(fields[11]) + int(fields[12])) / ticks
+        ours = {root}
+        while more := {pid for pid, parent in parents.items() if parent in ours} - ours:
+            ours |= more
+        # One that is ending has no memory any more.
+        seen |= {pid: found[pid] for pid in ours & found.keys() if found[pid][0]}
 
 
 def alternate(ours: Task, peer: Task, pairs: int, work: Path) -> tuple[list[Run], list[Run]]:

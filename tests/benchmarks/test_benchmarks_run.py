@@ -99,3 +99,18 @@ def test_the_made_mpii_file_is_of_the_size_asked_for(tmp_path: Path) -> None:
     dataset = kpkit.read(tmp_path / "made.mat")
     assert (len(dataset.images), len(dataset)) == (5, 9)
     assert dataset.skeleton.name == "mpii16"
+
+
+def test_growth_is_measured_at_every_size_with_every_number_of_workers(tmp_path: Path) -> None:
+    given = ("--persons", 20, 60, "--workers", 1, 2, "--work", tmp_path, "--plot", tmp_path / "plot.png")
+    only = ("--only", "convert-coco-native", "--only", "convert-native-coco")
+    rows = lines(script("scale.py", *given, *only))
+    assert [(row[0], row[1], row[2]) for row in rows[:8]] == [
+        (job, persons, workers)
+        for persons in ("20", "60")
+        for job in ("convert coco native", "convert native coco")
+        for workers in ("1", "2")
+    ]
+    assert all(row[3].endswith(" s") and row[6].endswith(" MB") for row in rows[:8])
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["20.json", "60.json", "log.txt", "plot.png"]
