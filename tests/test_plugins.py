@@ -20,6 +20,7 @@ TOP = Path(__file__).resolve().parents[1]
 TINY = TOP / "examples" / "third_party_format"
 BROKEN = TOP / "tests" / "plugins" / "kpkit_broken"
 DUPLICATE = TOP / "tests" / "plugins" / "kpkit_duplicate"
+STRICT = TOP / "tests" / "plugins" / "kpkit_strict"
 
 PAGE = (TOP / "docs" / "plugins.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -51,7 +52,7 @@ def install(package: Path, target: Path) -> Path:
 @pytest.fixture(scope="module")
 def sites(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("sites")
-    every = {"tiny": TINY, "broken": BROKEN, "duplicate": DUPLICATE}
+    every = {"tiny": TINY, "broken": BROKEN, "duplicate": DUPLICATE, "strict": STRICT}
     return {name: install(package, folder / name) for name, package in every.items()}
 
 
@@ -189,3 +190,38 @@ def test_a_plug_in_broken_in_another_way_is_called_by_its_fault_and_disturbs_no_
     assert (asked.returncode, f"error[{code}]" in asked.stderr) == (2, True), asked.stderr
     assert listed(site, tmp_path)["broken"]["error"]
     assert kpkit(site, "info", str(coco_file), cwd=tmp_path).returncode == 0
+
+
+def test_an_installed_rule_finds_what_it_is_for_and_is_explained(sites, tmp_path, coco_file):
+    done = kpkit(sites["strict"], "validate", str(coco_file), "--select", "ACME", "--json", cwd=tmp_path)
+    noseless = int((sample().visibility.any(axis=1) & (sample().visibility[:, 0] == 0) & ~sample().is_crowd).sum())
+    assert noseless > 0
+    found = json.loads(done.stdout)["findings"]
+    assert (done.returncode, len(found)) == (1, noseless)
+    assert {(one["rule"], one["joint"], one["message"]) for one in found} == {("ACME1", "nose", "nose is not labelled")}
+    told = kpkit(sites["strict"], "rule", "acme1", cwd=tmp_path)
+    assert told.stdout.startswith("ACME1 no-nose\nerror: a person has no nose")
+
+
+@pytest.mark.parametrize(
+    ("source", "code"),
+    [
+        ("RULES = 3\n", "KP-PLUGIN-KIND"),
+        ("RULES = [print]\n", "KP-PLUGIN-KIND"),
+        ("import no_such_library\n", "KP-PLUGIN-IMPORT"),
+        ("from kpkit.qa.rules_boxes import RULES\n", "KP-RULE-DUPLICATE"),
+    ],
+)
+def test_a_broken_rule_is_called_by_its_fault_and_disturbs_no_other_command(sites, tmp_path, coco_file, source, code):
+    site = tmp_path / "site"
+    shutil.copytree(sites["strict"], site, ignore=shutil.ignore_patterns("__pycache__"))
+    (site / "kpkit_strict.py").write_text(source)
+    done = kpkit(site, "validate", str(coco_file), cwd=tmp_path)
+    assert (done.returncode, f"error[{code}]" in done.stderr) == (2, True), done.stderr
+    assert kpkit(site, "info", str(coco_file), cwd=tmp_path).returncode == 0
+
+
+def test_the_page_shows_the_rule_that_is_installed():
+    blocks = BLOCK.findall(PAGE)
+    assert any(block == (STRICT / "kpkit_strict.py").read_text() for block in blocks)
+    assert any(block in (STRICT / "pyproject.toml").read_text() for block in blocks if "kpkit.rules" in block)
