@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from kpkit.core.dataset import Dataset
 from kpkit.core.report import Collector, Issue, Severity
@@ -16,7 +17,6 @@ from kpkit.formats.jsonrows import RowSource
 from kpkit.pipelines.bulk import uncollected
 from kpkit.pipelines.findings import Finding, Places
 from kpkit.pipelines.load import LabelSource, Loaded, load_labels
-from kpkit.pipelines.pictures import look_at
 from kpkit.qa.rule_table import selected
 from kpkit.qa.rules import CategoryText, Found, PictureFacts, Rule, View
 from kpkit.qa.rules_pictures import splits_of
@@ -144,11 +144,26 @@ def run(job: ValidateJob) -> Validation:
 def view_of(loaded: Loaded, rules: Sequence[Rule]) -> View:
     """The labels as rules see them; the pictures are looked at where a rule needs them and they are there."""
     wanted = {rule.id for rule in rules if rule.pictures}
-    images, pictures = loaded.dataset.images, None
-    if wanted and loaded.images is not None and len(images):
-        several = TWO_SPLITS in wanted and len(set(splits_of(images)) - {""}) > 1
-        pictures = look_at(images, loaded.images, prints=several)
-    return View(loaded.dataset, format=_format(loaded), categories=_categories(loaded.dataset), pictures=pictures)
+    dataset, pictures = loaded.dataset, None
+    if wanted and loaded.images is not None and len(dataset.images):
+        from kpkit.pipelines.pictures import look_at
+
+        several = TWO_SPLITS in wanted and len(set(splits_of(dataset.images)) - {""}) > 1
+        pictures = look_at(dataset.images, loaded.images, prints=several)
+        dataset = _with_sizes(dataset, pictures)
+    return View(dataset, format=_format(loaded), categories=_categories(dataset), pictures=pictures)
+
+
+def _with_sizes(dataset: Dataset, pictures: PictureFacts) -> Dataset:
+    """The dataset with the files' sizes where the labels have none."""
+    images = dataset.images
+    unknown = (images.width <= 0) | (images.height <= 0)
+    if not (unknown & (pictures.width > 0)).any():
+        return dataset
+    width, height = (
+        np.where(unknown, side, own) for side, own in ((pictures.width, images.width), (pictures.height, images.height))
+    )
+    return dataset.replace(images=replace(images, width=width, height=height))
 
 
 def check(validation: Validation, view: View) -> None:

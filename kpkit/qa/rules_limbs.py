@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from kpkit.qa.limbs import ENOUGH, limbs
+from kpkit.qa.limbs import ENOUGH, Limbs, limbs
 from kpkit.qa.rules import Floats, Found, Index, Result, Rule, View
 
 # Steps from the middle to the 84th percentile, on a logarithmic scale. In real files fewer than one person in a hundred
@@ -16,6 +16,8 @@ from kpkit.qa.rules import Floats, Found, Index, Result, Rule, View
 TOO_LONG = 4.5
 # Below this many pixels a click decides how long a limb is.
 SHORTEST = 10.0
+# Where both of a pair are long alike, the person's other limbs are foreshortened and nothing is wrong.
+ONE_SIDED = 1.5
 # A joint may move this far, in pixels, against the joints next to it from one frame to the next.
 DRIFT = 5.0
 
@@ -34,7 +36,8 @@ def limb_lengths(view: View) -> Result:
         if count[e] < ENOUGH or not 0 < middle[e] < upper[e]:
             continue
         limit = middle[e] * (upper[e] / middle[e]) ** TOO_LONG
-        some = np.flatnonzero((body.ratio[e] > limit) & (body.length[e] > SHORTEST))
+        alone = ~(body.length[e] < ONE_SIDED * _other_side(body, e))
+        some = np.flatnonzero((body.ratio[e] > limit) & (body.length[e] > SHORTEST) & alone)
         times = body.ratio[e, some] / middle[e]
         steps = np.log(times) / np.log(upper[e] / middle[e])
         found.append(
@@ -52,6 +55,16 @@ def limb_lengths(view: View) -> Result:
             )
         )
     return found
+
+
+def _other_side(body: Limbs, e: int) -> Floats:
+    """[m] length of the same limb on the other side, NaN where there is none."""
+    limb = body.limbs[e]
+    for other, one in enumerate(body.limbs):
+        if limb.side and one.kind == limb.kind and one.side != limb.side:
+            length: Floats = body.length[other]
+            return length
+    return np.full(body.length.shape[1], np.nan)
 
 
 def drift(view: View) -> Result:
@@ -129,8 +142,9 @@ RULES = [
         reason="a limb is far longer than the person's other limbs allow",
         explanation="Foreshortening makes limbs shorter, never longer. Each limb is compared with the size of the "
         "person that its other limbs give, and that ratio with the dataset's own distribution: 4.5 steps "
-        "from its middle to its 84th percentile, on a logarithmic scale. The joint further from the body "
-        "is named; either end may be wrong. Needs 50 persons with enough limbs.",
+        "from its middle to its 84th percentile, on a logarithmic scale. Where the same limb of the other "
+        "side is long alike, the others are foreshortened and nothing is said. The joint further from the "
+        "body is named; either end may be wrong. Needs 50 persons with enough limbs.",
         help="look at both ends of the limb",
         check=limb_lengths,
     ),

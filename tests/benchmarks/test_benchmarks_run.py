@@ -114,3 +114,18 @@ def test_growth_is_measured_at_every_size_with_every_number_of_workers(tmp_path:
     assert all(row[3].endswith(" s") and row[6].endswith(" MB") for row in rows[:8])
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
     assert sorted(one.name for one in tmp_path.iterdir()) == ["20.json", "60.json", "log.txt", "plot.png"]
+
+
+def test_validation_is_measured_beside_json_load_and_rule_by_rule(coco: Path) -> None:
+    rows = lines(script("validate.py", "--coco", coco, "--pairs", 1))
+    assert rows[0][0] == "kpkit validate FILE / json.load"
+    assert "persons/s (60 persons)" in rows[1][1]
+    assert any(row[0].startswith("KP302") for row in rows)
+
+
+def test_the_curve_of_exchanged_persons_is_printed(coco: Path) -> None:
+    out = script("swaps.py", coco, "--limbs")
+    assert "60 persons, " in out
+    assert "| 0.5 | " in out
+    assert "| elbow and wrist | " in out
+    assert "shoulder to elbow: " in out
