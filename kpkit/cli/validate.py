@@ -107,7 +107,7 @@ def validate(
     source = source_of(locals())
     if not fix and (output is not None or force or dry_run):
         raise UsageError("-o, --force and --dry-run belong to --fix", code="KP-FIX", help="add --fix")
-    job = ValidateJob(source=source, select=select or (), ignore=ignore or ())
+    job = ValidateJob(source=source, select=select or (), ignore=ignore or (), whole=fix)
     found = run(job)
     if fix:
         found = _mended(console, job, found, output, force=force, dry_run=dry_run, every=all_)

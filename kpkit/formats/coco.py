@@ -17,6 +17,7 @@ from kpkit.core.dataset import Dataset
 from kpkit.core.partition import PartSource, PartWriter
 from kpkit.core.report import Collector, Loss
 from kpkit.formats.base import Format, Keeps, ReadOptions, WriteOptions
+from kpkit.formats.coco_nan import has_nan
 from kpkit.formats.coco_parse import parse
 from kpkit.formats.coco_read import read_ground_truth
 from kpkit.formats.coco_results import read_results
@@ -89,6 +90,9 @@ class CocoFormat(Format):
         except OSError:
             return None
         if not (large or size) or self.sniff(path) != "COCO ground truth":
+            return None
+        if collector.mode == "collect" and has_nan(path):
+            # Only the ordinary reader can name each of them and read on.
             return None
         from kpkit.formats.coco_parts import DEFAULT_SIZE, CocoParts
 

@@ -21,6 +21,7 @@ CODE = "KP-JSON-NAN"
 # A value stands behind one of these signs and before one of those. A text that reads alike is a rare name at worst.
 _VALUE = re.compile(rb"(?<=[\[:,\s])-?(?:NaN|Infinity)(?=[\s,\]}])")
 NULL = b"null"
+CHUNK = 1 << 20
 
 
 def nulled(buffer: bytes) -> tuple[bytes, list[tuple[int, str]]]:
@@ -33,6 +34,17 @@ def nulled(buffer: bytes) -> tuple[bytes, list[tuple[int, str]]]:
         at = match.end()
         shift += len(NULL) - len(match.group())
     return b"".join([*pieces, buffer[at:]]), places
+
+
+def has_nan(path: Path) -> bool:
+    """Whether something in the file looks like NaN or Infinity, be it in a text."""
+    with path.open("rb") as stream:
+        tail = b""
+        while chunk := stream.read(CHUNK):
+            if b"NaN" in (text := tail + chunk) or b"Infinity" in text:
+                return True
+            tail = chunk[-8:]
+    return False
 
 
 def report(

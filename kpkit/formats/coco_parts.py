@@ -30,7 +30,7 @@ from kpkit.formats.coco_read import Finder, assemble
 from kpkit.formats.coco_skeleton import Categories, choose, read_categories
 from kpkit.formats.coco_stream import SMALL, FileSequence, blocks_of, rows_of, top_of
 from kpkit.formats.jsonfile import FileRows, ScatteredRows
-from kpkit.formats.jsonrows import Index, iterate
+from kpkit.formats.jsonrows import Index, RowSource, iterate
 from kpkit.formats.jsonscan import scan
 from kpkit.formats.native_join import concatenated
 from kpkit.guard import input_error
@@ -142,6 +142,18 @@ class CocoParts:
         self._options = ReadOptions(skeleton=self.skeleton)
         looked = _Look(path, rows, images.table, self._categories, self.skeleton, collector)
         self._image_index, kept = looked.image_index, looked.kept
+        self._source = RowSource(
+            top=self.top,
+            variant="ground truth",
+            rows=rows,
+            image_rows=image_rows,
+            row_of=kept,
+            image_row_of=images.row_of,
+            columns={},
+            image_columns={},
+            image_of=np.zeros(0, np.int64),
+            skeleton=self.skeleton,
+        )
         self._images = Places(image_rows.starts[images.row_of], image_rows.ends[images.row_of])
         self._persons = Places(rows.starts[kept], rows.ends[kept])
         self.n, self.m = len(kept), len(images.table)
@@ -149,6 +161,10 @@ class CocoParts:
 
     def __len__(self) -> int:
         return len(self._ranges)
+
+    def source_rows(self) -> RowSource:
+        """The raw rows of all persons and images, to name places in the file."""
+        return self._source
 
     def refs(self) -> Iterator[CocoPart]:
         """See PartSource."""

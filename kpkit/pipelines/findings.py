@@ -66,12 +66,29 @@ class Finding:
         return fields
 
 
+class _Inverse:
+    """Where a number stands in a column; -1 where it does not."""
+
+    def __init__(self, column: NDArray[np.int64]) -> None:
+        self._order = np.argsort(column, kind="stable")
+        self._sorted = column[self._order]
+
+    def get(self, wanted: int) -> int:
+        """The last place of a number, -1 none."""
+        at = int(np.searchsorted(self._sorted, wanted, side="right")) - 1
+        return int(self._order[at]) if at >= 0 and self._sorted[at] == wanted else -1
+
+
 @dataclass
 class Places:
-    """Names places of a dataset in the file that it was read from."""
+    """Names places of a dataset in the file that it was read from.
+
+    labelled  [N]  labelled joints of each person, where the dataset is an outline without points
+    """
 
     dataset: Dataset
     path: Path
+    labelled: NDArray[Any] | None = None
     root: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -84,14 +101,12 @@ class Places:
         return found if isinstance(found, RowSource) and len(found.row_of) == len(self.dataset) else None
 
     @cached_property
-    def instance_of(self) -> dict[int, int]:
-        """Raw row -> instance."""
-        return {} if self.source is None else {raw: row for row, raw in enumerate(self.source.row_of.tolist())}
+    def _instance_of(self) -> _Inverse:
+        return _Inverse(np.zeros(0, np.int64) if self.source is None else self.source.row_of)
 
     @cached_property
-    def image_of(self) -> dict[int, int]:
-        """Raw row of an image -> image."""
-        return {} if self.source is None else {raw: row for row, raw in enumerate(self.source.image_row_of.tolist())}
+    def _image_of(self) -> _Inverse:
+        return _Inverse(np.zeros(0, np.int64) if self.source is None else self.source.image_row_of)
 
     def from_rule(self, rule: Rule, found: Found, limit: int | None = None) -> Iterator[Finding]:
         """The findings that a rule gives as columns, by instance, else by image; the first `limit` of them."""
@@ -151,7 +166,10 @@ class Places:
         """What a row says of its number of joints, and what they are."""
         assert self.source is not None
         stated = msgspec.json.decode(self.source.rows.get(raw), type=_Stated).num_keypoints
-        labelled = int(np.count_nonzero(self.dataset.visibility[instance]))
+        if self.labelled is None:
+            labelled = int(np.count_nonzero(self.dataset.visibility[instance]))
+        else:
+            labelled = int(self.labelled[instance])
         return f"num_keypoints is {stated}, and {labelled} joints are labelled"
 
     def _whose(self, instance: int, image: int, joint: int) -> dict[str, Any]:
@@ -200,8 +218,8 @@ class Places:
             return -1, -1, joint, "", -1
         raw = int(record["row"])
         if record["table"] == "images":
-            return -1, self.image_of.get(raw, -1), joint, "images", raw
-        instance = self.instance_of.get(raw, -1)
+            return -1, self._image_of.get(raw), joint, "images", raw
+        instance = self._instance_of.get(raw)
         value = _VALUE.search(place)
         if joint < 0 and value is not None and int(value[1]) < 3 * len(names):
             joint = int(value[1]) // 3

@@ -66,10 +66,17 @@ def load_labels(where: LabelSource, collector: Collector) -> Loaded:
         raise
     if where.images is not None or where.image_sizes is not None:
         dataset = with_sizes(dataset, options.sizes, collector)
+    return Loaded(path, source, dataset, folder_of_images(dataset, path, where.images))
+
+
+def folder_of_images(dataset: Dataset, path: Path, given: Path | None) -> Path | None:
+    """The folder of the pictures, None where it is not found.
+
+    Raises UsageError where the one that was given does not have them.
+    """
     try:
-        images = locate_images(dataset, path, where.images)
+        return locate_images(dataset, path, given)
     except UsageError:
-        if where.images is not None:
+        if given is not None:
             raise
-        images = None
-    return Loaded(path, source, dataset, images)
+        return None

@@ -24,11 +24,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kpkit.core import catalog
-from kpkit.core.dataset import Dataset
 from kpkit.core.partition import MemoryParts, Part, PartRef, PartSource
 from kpkit.core.report import Collector
 from kpkit.errors import KpkitError
 from kpkit.formats.base import Format, ReadOptions
+from kpkit.formats.jsonrows import RowSource
 from kpkit.pipelines.bulk import uncollected
 from kpkit.pipelines.find import find_input
 from kpkit.pipelines.images import ImageSizes, with_sizes
@@ -78,6 +78,11 @@ class LabelParts:
             else:
                 yield ref
 
+    def source_rows(self) -> RowSource | None:
+        """The raw rows of all parts by their numbers in the file, where the reader has them at hand."""
+        found = getattr(self.source, "source_rows", None)
+        return None if found is None else found()
+
     def parts(self, collector: Collector) -> Iterator[Part]:
         """The parts in order, one at a time.
 
@@ -90,26 +95,37 @@ class LabelParts:
             del part
 
 
-def open_labels(where: LabelSource, collector: Collector, size: int = 0) -> LabelParts:
-    """Find labels and see how they are cut; what is read part by part is not read yet.
+def open_parts(where: LabelSource, collector: Collector, size: int = 0) -> LabelParts | None:
+    """Find labels that are read part by part; None where they are read whole.
 
-    size  the most persons, and images, of a part; 0: as the dataset is cut, one part where it is not
+    size  the most persons, and images, of a part; 0: as the dataset is cut
 
     Raises UsageError where no or several candidates are found, InputError where the file cannot be read.
     """
-    name = where.from_ or ("six2" if where.layout is not None else "")
-    path, found = find_input(where.input, name, where.folder)
-    options = ReadOptions(
-        skeleton=catalog.skeleton(where.skeleton) if where.skeleton else None,
-        image_list=where.image_list,
-        layout=where.layout,
-        sizes=ImageSizes(where.images, where.image_sizes),
-    )
+    path, found = _find(where)
     try:
-        source = found.parts(path, options, collector, size)
-        if source is not None:
-            return LabelParts(path, found, source, True, where)
-        dataset: Dataset = read_with(found, path, options, collector)
+        with uncollected():
+            source = found.parts(path, _options(where), collector, size)
+    except KpkitError as error:
+        if not error.place:
+            error.at(str(path))
+        raise
+    return None if source is None else LabelParts(path, found, source, True, where)
+
+
+def open_labels(where: LabelSource, collector: Collector, size: int = 0) -> LabelParts:
+    """Find labels and see how they are cut; what is read part by part is not read yet.
+
+    size  as for `open_parts`; labels that are read whole are one part, or several where a size is asked for
+
+    Raises UsageError where no or several candidates are found, InputError where the file cannot be read.
+    """
+    parts = open_parts(where, collector, size)
+    if parts is not None:
+        return parts
+    path, found = _find(where)
+    try:
+        dataset = read_with(found, path, _options(where), collector)
     except KpkitError as error:
         if not error.place:
             error.at(str(path))
@@ -117,4 +133,17 @@ def open_labels(where: LabelSource, collector: Collector, size: int = 0) -> Labe
     return LabelParts(path, found, MemoryParts(dataset, size or WHOLE), False, where)
 
 
-__all__ = ["LabelParts", "open_labels"]
+def _find(where: LabelSource) -> tuple[Path, Format]:
+    return find_input(where.input, where.from_ or ("six2" if where.layout is not None else ""), where.folder)
+
+
+def _options(where: LabelSource) -> ReadOptions:
+    return ReadOptions(
+        skeleton=catalog.skeleton(where.skeleton) if where.skeleton else None,
+        image_list=where.image_list,
+        layout=where.layout,
+        sizes=ImageSizes(where.images, where.image_sizes),
+    )
+
+
+__all__ = ["LabelParts", "open_labels", "open_parts"]

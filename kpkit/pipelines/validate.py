@@ -16,7 +16,9 @@ from kpkit.core.report import Collector, Issue, Severity
 from kpkit.formats.jsonrows import RowSource
 from kpkit.pipelines.bulk import uncollected
 from kpkit.pipelines.findings import Finding, Places
-from kpkit.pipelines.load import LabelSource, Loaded, load_labels
+from kpkit.pipelines.load import LabelSource, Loaded, folder_of_images, load_labels
+from kpkit.pipelines.parts import LabelParts, open_parts
+from kpkit.pipelines.validate_parts import Look, look
 from kpkit.qa.rule_table import selected
 from kpkit.qa.rules import CategoryText, Found, PictureFacts, Rule, View
 from kpkit.qa.rules_pictures import splits_of
@@ -34,11 +36,12 @@ TWO_SPLITS = "KP604"
 class ValidateJob:
     """What to look at and for.
 
-    source          where the labels are
+    source          where the labels are      whole  read all of them at once, also where they are cut into parts
     select, ignore  ids, beginnings of ids, or names of rules; nothing selected: all
     """
 
     source: LabelSource
+    whole: bool = False
     select: Sequence[str] = ()
     ignore: Sequence[str] = ()
 
@@ -58,12 +61,13 @@ class Validation:
     issues: list[tuple[Rule, Issue]] = field(default_factory=list)
     unchecked: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    seen: Look | None = None
     mended: list[dict[str, str]] = field(default_factory=list)
 
     @property
     def places(self) -> Places:
         """Names of places in the file."""
-        return Places(self.loaded.dataset, self.loaded.path)
+        return Places(self.loaded.dataset, self.loaded.path, None if self.seen is None else self.seen.labelled)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -114,7 +118,7 @@ class Validation:
             "path": str(self.loaded.path),
             "format": self.loaded.format.name,
             "skeleton": self.loaded.dataset.skeleton.name,
-            "counts": self.loaded.dataset.counts(),
+            "counts": self.loaded.dataset.counts() if self.seen is None else self.seen.counts,
             "severities": self.by_severity(),
             "rules": self.counts,
             "unchecked": self.unchecked,
@@ -131,12 +135,36 @@ def run(job: ValidateJob) -> Validation:
     rules = selected(job.select, job.ignore)
     start = time.perf_counter()
     collector = Collector("collect", places_kept=None)
+    labels = None if job.whole else open_parts(job.source, collector)
+    if labels is not None:
+        return _in_parts(labels, rules, collector, start)
     loaded = load_labels(job.source, collector)
     read = time.perf_counter()
     validation = Validation(loaded, rules)
     with uncollected():
         _take_issues(validation, collector.issues)
         check(validation, view_of(loaded, rules))
+    validation.seconds = {"reading": read - start, "checking": time.perf_counter() - read}
+    return validation
+
+
+def _in_parts(labels: LabelParts, rules: list[Rule], collector: Collector, start: float) -> Validation:
+    """Read and check part by part."""
+    read = time.perf_counter()
+
+    def loaded(outline: Dataset) -> Loaded:
+        return Loaded(labels.path, labels.format, outline, folder_of_images(outline, labels.path, labels.where.images))
+
+    seen = look(
+        labels,
+        rules,
+        collector,
+        lambda part: View(part, format=labels.format.name),
+        lambda outline: view_of(loaded(outline), rules),
+    )
+    validation = Validation(loaded(seen.outline), rules, seen=seen)
+    validation.columns, validation.unchecked = seen.columns, seen.unchecked
+    _take_issues(validation, collector.issues)
     validation.seconds = {"reading": read - start, "checking": time.perf_counter() - read}
     return validation
 

@@ -6,8 +6,10 @@ is a wrong label.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -68,6 +70,27 @@ def limbs_of(view: View) -> list[Limb]:
     return found
 
 
+class Usual(NamedTuple):
+    """[E] float64 each: middle of the ratio, its 84th percentile, and persons they were taken from."""
+
+    middle: Floats
+    upper: Floats
+    persons: Floats
+
+    @classmethod
+    def of(cls, limbs: Sequence[Limb], ratios: Sequence[Floats]) -> Usual:
+        """From the ratios of each limb; left and right are counted together."""
+        middle, upper, count = (np.full(len(limbs), np.nan) for _ in range(3))
+        for kind in {limb.kind for limb in limbs}:
+            of_kind = [e for e, limb in enumerate(limbs) if limb.kind == kind]
+            values = np.concatenate([ratios[e] for e in of_kind])
+            count[of_kind] = len(values) / len(of_kind)
+            if len(values):
+                m, u = np.quantile(values, (0.5, 0.84))
+                middle[of_kind], upper[of_kind] = m, max(u, m * LEAST_SPREAD)
+        return cls(middle, upper, count)
+
+
 class Limbs:
     """All limbs of all persons of a view; E limbs, m persons.
 
@@ -76,6 +99,7 @@ class Limbs:
 
     def __init__(self, view: View) -> None:
         self.limbs = limbs_of(view)
+        self._told: Usual | None = view.shared.get("usual")
         self.length: Floats = np.empty((len(self.limbs), len(view.rows)))
         for e, limb in enumerate(self.limbs):
             self.length[e] = distance(view, limb.a, limb.b)
@@ -103,18 +127,9 @@ class Limbs:
         return ratio
 
     @cached_property
-    def usual(self) -> tuple[Floats, Floats, Floats]:
-        """[E] each: middle of the ratio, its 84th percentile, and persons it was taken from."""
-        middle, upper, count = (np.full(len(self.limbs), np.nan) for _ in range(3))
-        for kind in {limb.kind for limb in self.limbs}:
-            of_kind = [e for e, limb in enumerate(self.limbs) if limb.kind == kind]
-            values = self.ratio[of_kind]
-            values = values[~np.isnan(values)]
-            count[of_kind] = len(values) / len(of_kind)
-            if len(values):
-                m, u = np.quantile(values, (0.5, 0.84))
-                middle[of_kind], upper[of_kind] = m, max(u, m * LEAST_SPREAD)
-        return middle, upper, count
+    def usual(self) -> Usual:
+        """What is usual among these persons, or among those that `view.shared` brings it from."""
+        return self._told or Usual.of(self.limbs, [ratio[~np.isnan(ratio)] for ratio in self.ratio])
 
 
 def distance(view: View, a: int, b: int) -> Floats:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +68,9 @@ class Rule:
     check       gives the findings, or a sentence that says why it cannot tell; None: the reader finds them
     codes       codes of readers that this rule stands for
     pictures    needs the pictures themselves
+    scope       what must be seen at once: "persons" (the persons of an image; a large dataset is seen image by image),
+                "tracks" (persons of all images that have a track), or "dataset" (skeleton, categories, images, which
+                persons have a labelled joint, but no points)
     """
 
     id: str
@@ -80,6 +83,7 @@ class Rule:
     check: Callable[[View], Result] | None = None
     codes: tuple[str, ...] = ()
     pictures: bool = False
+    scope: Literal["persons", "tracks", "dataset"] = "persons"
 
 
 @dataclass(frozen=True)

@@ -159,5 +159,6 @@ RULES = [
         "more.",
         help="step through the two frames",
         check=drift,
+        scope="tracks",
     ),
 ]

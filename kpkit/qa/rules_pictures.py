@@ -133,6 +133,7 @@ RULES = [
         "labels.",
         help="fetch the picture, or say with --images where it is",
         check=missing,
+        scope="dataset",
         codes=("KP-IMAGE-MISSING",),
         pictures=True,
     ),
@@ -144,6 +145,7 @@ RULES = [
         explanation="Only the header is read, so a picture that is damaged further back passes.",
         help="fetch the picture again",
         check=unreadable,
+        scope="dataset",
         codes=("KP-IMAGE-HEADER",),
         pictures=True,
     ),
@@ -157,6 +159,7 @@ RULES = [
         "orientation turns it.",
         help="use the pictures that were labelled, or scale the labels",
         check=other_size,
+        scope="dataset",
         pictures=True,
     ),
     Rule(
@@ -170,6 +173,7 @@ RULES = [
         "called train, val, test.",
         help="remove it from one of the two",
         check=in_two_splits,
+        scope="dataset",
         pictures=True,
     ),
 ]

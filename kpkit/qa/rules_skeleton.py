@@ -121,6 +121,7 @@ RULES = [
         "ends up on the wrong side. Augmenting with flips needs --allow-unpaired then.",
         help="add the missing joint or pair, or correct the name",
         check=lateral,
+        scope="dataset",
         codes=("KP-SKELETON-LATERAL", "KP-YOLO-FLIP"),
     ),
     Rule(
@@ -132,6 +133,7 @@ RULES = [
         "project was set up with single points, and no person can be put together from them.",
         help="export with a skeleton (CVAT) or a keypoint template, and one category 'person'",
         check=joints_as_categories,
+        scope="dataset",
     ),
     Rule(
         id="KP504",
@@ -142,6 +144,7 @@ RULES = [
         "another skeleton, are the usual cause. Only drawings and part affinity fields use edges.",
         help="write the edges anew, counted from 1",
         check=lopsided_edges,
+        scope="dataset",
     ),
     Rule(
         id="KP505",
@@ -151,6 +154,7 @@ RULES = [
         explanation="Sigmas in the order of another skeleton are the usual cause: scores then weigh the wrong joints.",
         help="put the sigmas into the order of the joints",
         check=lopsided_sigmas,
+        scope="dataset",
     ),
     Rule(
         id="KP506",
@@ -160,6 +164,7 @@ RULES = [
         explanation="An export before the labels were saved, or of the wrong kind of labels.",
         help="export again, and look at what the tool offers: keypoints or skeletons, not boxes or tags",
         check=no_labels,
+        scope="dataset",
         codes=("KP-COCO-NO-KEYPOINTS",),
     ),
 ]
