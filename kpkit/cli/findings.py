@@ -11,6 +11,7 @@ from kpkit.cli.output import Console, Part, plural
 from kpkit.cli.report import SEVERITY_STYLE
 
 if TYPE_CHECKING:
+    from kpkit.core.report import Severity
     from kpkit.pipelines.findings import Finding
     from kpkit.pipelines.fix import Change, Fixes
     from kpkit.pipelines.validate import Validation
@@ -63,13 +64,13 @@ def _short(place: str) -> str:
 
 def _print_text(console: Console, found: Validation, limit: int | None) -> None:
     rules = {rule.id: rule for rule in found.rules}
-    counts = found.counts
+    tally = found.tally
     console.line((str(found.loaded.path), "bold cyan"), f": {found.loaded.format.name}, {_size(found)}")
     console.line()
-    for (_, code), group in groupby(found.findings(limit), key=lambda one: (one.severity, one.rule)):
-        _print_rule(console, rules[code], list(group), counts[code], found.loaded.path)
-    if counts and not console.quiet:
-        _print_summary(console, found, counts, rules)
+    for (severity, code), group in groupby(found.findings(limit), key=lambda one: (one.severity, one.rule)):
+        _print_rule(console, rules[code], list(group), tally[severity, code], found.loaded.path)
+    if tally and not console.quiet:
+        _print_summary(console, tally, rules)
     if not console.quiet:
         for why in dict.fromkeys(found.unchecked.values()):
             codes = [code for code, reason in found.unchecked.items() if reason == why]
@@ -77,7 +78,7 @@ def _print_text(console: Console, found: Validation, limit: int | None) -> None:
             console.line((f"not checked[{', '.join(codes)}]", "bold blue"), f" {names}: {why}")
         if found.unchecked:
             console.line()
-    _print_end(console, found, counts)
+    _print_end(console, found)
 
 
 def _print_rule(console: Console, rule: Rule, findings: list[Finding], count: int, found_in: Path) -> None:
@@ -94,8 +95,8 @@ def _print_rule(console: Console, rule: Rule, findings: list[Finding], count: in
     rest = count - sum(one.count for one in findings)
     if rest > 0:
         console.line((f"      and {rest:,} more", "dim"))
-    if rule.help:
-        console.line(("  help: ", "bold cyan"), rule.help)
+    for help in dict.fromkeys(one.help for one in findings if one.help):
+        console.line(("  help: ", "bold cyan"), help)
     console.line()
 
 
@@ -114,25 +115,25 @@ def _print_finding(console: Console, one: Finding, place: str, message: str) -> 
     console.line(*parts)
 
 
-def _print_summary(console: Console, found: Validation, counts: dict[str, int], rules: dict[str, Rule]) -> None:
+def _print_summary(console: Console, tally: dict[tuple[Severity, str], int], rules: dict[str, Rule]) -> None:
     rows: list[list[Part]] = []
-    for code, count in counts.items():
+    for (severity, code), count in tally.items():
         rule = rules[code]
-        style = SEVERITY_STYLE[rule.severity]
-        fixable = "--fix" if rule.fixable else ""
-        rows.append([f"  {code}", (rule.severity, style), f"{count:,}", rule.name, (fixable, "cyan")])
+        mended = ("--fix" if rule.fixable else "", "cyan")
+        rows.append([f"  {code}", (severity, SEVERITY_STYLE[severity]), f"{count:,}", rule.name, mended])
     console.table(("  rule", "severity", "count", "name", "mended by"), rows, right=(2,))
     console.line()
 
 
-def _print_end(console: Console, found: Validation, counts: dict[str, int]) -> None:
+def _print_end(console: Console, found: Validation) -> None:
+    counts = found.counts
     if not counts:
         looked = len(found.rules) - len(found.unchecked)
         console.line(("Nothing found", "bold green"), f": {plural(looked, 'rule')} looked at {_size(found)}")
         return
     severities = found.by_severity()
     said = ", ".join(plural(count, severity) for severity, count in severities.items() if count)
-    fixable = sum(count for code, count in counts.items() if any(r.id == code and r.fixable for r in found.rules))
+    fixable = sum(counts.get(rule.id, 0) for rule in found.rules if rule.fixable)
     console.line(("Found ", "bold"), (said, "bold"))
     if fixable and not console.quiet:
         console.line(f"{plural(fixable, 'finding')} can be mended with --fix; `kpkit rule CODE` explains a rule")

@@ -59,7 +59,8 @@ def look_at_points(
         reader,
     )
     _report(labelled & ~nonzero & sound, "KP-COCO-ORIGIN", "labelled joints at exactly (0, 0): placeholders?", reader)
-    wrong = np.flatnonzero((stated >= 0) & (stated != labelled.sum(axis=1)) & sound[:, 0])
+    # Without joints nothing was counted.
+    wrong = np.flatnonzero((reader.k > 0) & (stated >= 0) & (stated != labelled.sum(axis=1)) & sound[:, 0])
     reader.collector.issue(
         "KP-COCO-NUM-KEYPOINTS",
         "num_keypoints is not the number of labelled joints; the joints are believed",

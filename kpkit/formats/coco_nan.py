@@ -18,8 +18,8 @@ from kpkit.formats.jsonplace import locate
 from kpkit.formats.jsonrows import MemoryRows
 
 CODE = "KP-JSON-NAN"
-# A value stands behind one of these signs and before one of those. A text that reads alike is a rare name at worst.
-_VALUE = re.compile(rb"(?<=[\[:,\s])-?(?:NaN|Infinity)(?=[\s,\]}])")
+# Texts are stepped over, so that a name that reads alike is no value.
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|(?P<value>-?(?:NaN|Infinity))', re.DOTALL)
 NULL = b"null"
 CHUNK = 1 << 20
 
@@ -28,7 +28,9 @@ def nulled(buffer: bytes) -> tuple[bytes, list[tuple[int, str]]]:
     """The text with null for what is no number, and where each now stands: byte and what it was."""
     places: list[tuple[int, str]] = []
     pieces, at, shift = [], 0, 0
-    for match in _VALUE.finditer(buffer):
+    for match in _TOKEN.finditer(buffer) if b"NaN" in buffer or b"Infinity" in buffer else ():
+        if match["value"] is None:
+            continue
         pieces += [buffer[at : match.start()], NULL]
         places.append((match.start() + shift, match.group().decode()))
         at = match.end()

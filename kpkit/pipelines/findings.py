@@ -23,6 +23,15 @@ _VALUE = re.compile(r"\.keypoints\[(\d+)\]")
 _NAMED = re.compile(r" \(([^()]+)\)$")
 
 
+# The rule that stands for what readers say and no other rule does.
+READER = "KP199"
+
+
+def severity_of(rule: Rule, issue: Issue) -> Severity:
+    """The rule's, but what makes other commands refuse the file is an error; remarks of a reader have their own."""
+    return issue.severity if rule.id == READER or issue.severity == "error" else rule.severity
+
+
 class _Stated(msgspec.Struct, gc=False):
     num_keypoints: int | None = None
 
@@ -35,7 +44,8 @@ class Finding:
     place       `file.json: annotations[12].keypoints[12] (left_elbow)`
     image, image_id, instance_id, joint   as far as they are known; joint is its name
     image_row, instance_row, joint_index  rows in the dataset, -1 none
-    confidence  0 to 1                    count  how many of this kind stand for this line (more than 1: places unknown)
+    confidence  0 to 1                    help  what to do about it
+    count       how many of this kind this one stands for (more than 1: their places are not known one by one)
     raw_row     row in the raw file's list of annotations (or of images, where `raw_table` says so), -1 unknown
     """
 
@@ -52,6 +62,7 @@ class Finding:
     instance_row: int = -1
     joint_index: int = -1
     confidence: float = 1.0
+    help: str = ""
     count: int = 1
     raw_table: str = ""
     raw_row: int = -1
@@ -126,6 +137,7 @@ class Places:
                 message=found.message.format(**said, **{name: values[i] for name, values in columns.items()}),
                 place=self._place(instance, image, joint, found.field, "" if found.places is None else found.places[i]),
                 confidence=1.0 if found.confidence is None else float(found.confidence[i]),
+                help=rule.help,
                 raw_table=raw_table,
                 raw_row=raw_row,
                 **self._whose(instance, image, joint),
@@ -133,9 +145,10 @@ class Places:
 
     def from_issue(self, rule: Rule, issue: Issue, limit: int | None = None) -> Iterator[Finding]:
         """The findings that a reader has made already, the first `limit` of them."""
-        own = rule.id == "KP199"
-        severity = issue.severity if own else rule.severity
-        message = f"{issue.code}: {issue.message}" if own else issue.message
+        severity = severity_of(rule, issue)
+        message = f"{issue.code}: {issue.message}" if rule.id == READER else issue.message
+        told: dict[str, Any] = {"rule": rule.id, "name": rule.name, "severity": severity}
+        told["help"] = issue.help or rule.help
         # One place for many is where all of them are, not the first of them.
         lump = len(issue.places) == 1 < issue.count
         for place in issue.places[:limit]:
@@ -145,22 +158,14 @@ class Places:
                 message = self._counted(instance, raw)
             if instance < 0 and table == "annotations" and self.source is not None:
                 whose["instance_id"] = _id_of(self.source, raw)
-            yield Finding(
-                rule=rule.id,
-                name=rule.name,
-                severity=severity,
-                message=message,
-                place=f"{place} ({whose['joint']})" if joint >= 0 and _NAMED.search(place) is None else place,
-                raw_table=table,
-                raw_row=raw,
-                count=issue.count if lump else 1,
-                **whose,
-            )
+            if joint >= 0 and _NAMED.search(place) is None:
+                place = f"{place} ({whose['joint']})"
+            count = issue.count if lump else 1
+            yield Finding(**told, message=message, place=place, raw_table=table, raw_row=raw, count=count, **whose)
         # Cut short, the rest goes without saying.
         rest = 0 if lump or (limit is not None and issue.places) else issue.count - len(issue.places)
         if rest > 0:
-            place = "" if issue.places else self.root
-            yield Finding(rule=rule.id, name=rule.name, severity=severity, message=message, place=place, count=rest)
+            yield Finding(**told, message=message, place="" if issue.places else self.root, count=rest)
 
     def _counted(self, instance: int, raw: int) -> str:
         """What a row says of its number of joints, and what they are."""

@@ -15,7 +15,7 @@ from kpkit.core.dataset import Dataset
 from kpkit.core.report import Collector, Issue, Severity
 from kpkit.formats.jsonrows import RowSource
 from kpkit.pipelines.bulk import uncollected
-from kpkit.pipelines.findings import Finding, Places
+from kpkit.pipelines.findings import READER, Finding, Places, severity_of
 from kpkit.pipelines.load import LabelSource, Loaded, folder_of_images, load_labels
 from kpkit.pipelines.parts import LabelParts, open_parts
 from kpkit.pipelines.validate_parts import Look, look
@@ -25,9 +25,9 @@ from kpkit.qa.rules_pictures import splits_of
 
 SCHEMA_VERSION = 1
 LEVELS: tuple[Severity, ...] = ("note", "warning", "error")
+WORST_FIRST = LEVELS[::-1]
 # Findings of the reader that a rule makes anew, with more to say.
 MADE_ANEW = frozenset({"KP-JOINT-OUTSIDE", "KP-SKELETON-LATERAL", "KP-YOLO-BOX-OUTSIDE", "KP-YOLO-BOX-ROUNDED"})
-READER = "KP199"
 # The one rule that has to decode the pictures.
 TWO_SPLITS = "KP604"
 
@@ -70,41 +70,45 @@ class Validation:
         return Places(self.loaded.dataset, self.loaded.path, None if self.seen is None else self.seen.labelled)
 
     @property
+    def tally(self) -> dict[tuple[Severity, str], int]:
+        """Findings by severity and rule: errors first, then in the order of the rules; none is left out."""
+        counts: Counter[tuple[Severity, str]] = Counter()
+        for rule, found in self.columns:
+            counts[rule.severity, rule.id] += len(found)
+        for rule, issue in self.issues:
+            counts[severity_of(rule, issue), rule.id] += issue.count
+        return {
+            (level, rule.id): counts[level, rule.id]
+            for level in WORST_FIRST
+            for rule in self.rules
+            if counts[level, rule.id]
+        }
+
+    @property
     def counts(self) -> dict[str, int]:
         """Findings by rule, in the order of the rules; rules without one are left out."""
-        counts: Counter[str] = Counter()
-        for rule, found in self.columns:
-            counts[rule.id] += len(found)
-        for rule, issue in self.issues:
-            counts[rule.id] += issue.count
-        return {rule.id: counts[rule.id] for rule in self.rules if counts[rule.id]}
+        tally = self.tally
+        sums = {rule.id: sum(tally.get((level, rule.id), 0) for level in LEVELS) for rule in self.rules}
+        return {code: count for code, count in sums.items() if count}
 
     def by_severity(self) -> dict[Severity, int]:
         """Findings by severity."""
-        counts: dict[Severity, int] = dict.fromkeys(LEVELS[::-1], 0)
-        for rule, found in self.columns:
-            counts[rule.severity] += len(found)
-        for rule, issue in self.issues:
-            counts[issue.severity if rule.id == READER else rule.severity] += issue.count
-        return counts
+        return {level: sum(n for (one, _), n in self.tally.items() if one == level) for level in WORST_FIRST}
 
     def findings(self, limit: int | None = None) -> list[Finding]:
         """All findings, errors first, then by rule, then in the order of the file.
 
-        limit  at most so many of each rule
+        limit  at most so many of each severity and rule
         """
         places = self.places
-        by_rule: dict[str, list[Finding]] = {rule.id: [] for rule in self.rules}
+        groups: dict[tuple[Severity, str], list[Finding]] = {key: [] for key in self.tally}
         for rule, issue in self.issues:
-            by_rule[rule.id] += places.from_issue(rule, issue, limit)
+            groups[severity_of(rule, issue), rule.id] += places.from_issue(rule, issue, limit)
         for rule, found in self.columns:
-            by_rule[rule.id] += places.from_rule(rule, found, limit)
-        order = {level: number for number, level in enumerate(LEVELS[::-1])}
-        every: list[Finding] = []
-        for group in by_rule.values():
-            group.sort(key=lambda one: (order[one.severity], one.instance_row, one.image_row, one.raw_row))
-            every += group[:limit]
-        return sorted(every, key=lambda one: (order[one.severity], one.rule))
+            groups[rule.severity, rule.id] += places.from_rule(rule, found, limit)
+        for group in groups.values():
+            group.sort(key=lambda one: (one.instance_row, one.image_row, one.raw_row))
+        return [one for group in groups.values() for one in group[:limit]]
 
     def fails(self, level: Severity) -> bool:
         """Whether there is a finding of that severity or a worse one."""

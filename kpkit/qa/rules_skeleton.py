@@ -94,7 +94,7 @@ def no_labels(view: View) -> Result:
         images = len(view.dataset.images)
         text = "there are {images} images and no person"
         return [Found(message=text, places=["annotations"], numbers={"images": [images]})]
-    if not len(view.rows):
+    if not len(view.rows) and len(view.skeleton):
         text = "none of {persons} persons has a labelled joint"
         return [Found(message=text, places=["annotations"], numbers={"persons": [len(view.dataset)]})]
     return []
@@ -160,7 +160,7 @@ RULES = [
         id="KP506",
         name="no-labels",
         severity="warning",
-        reason="there is nothing to train on: no person, or none with a labelled joint",
+        reason="there is nothing to train on: no person, no labelled joint, or no names of joints",
         explanation="An export before the labels were saved, or of the wrong kind of labels.",
         help="export again, and look at what the tool offers: keypoints or skeletons, not boxes or tags",
         check=no_labels,

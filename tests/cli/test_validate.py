@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import jsonschema
 import numpy as np
 import pytest
 
 from kpkit.qa.rule_table import rules
+from kpkit.resources import schemas_dir
 from tests.coco_files import document, person, save
-from tests.qa.people import people
+from tests.qa.people import DEFECTS, people, seeded
 
 
 @pytest.fixture
@@ -86,6 +88,25 @@ def test_json_has_every_finding_with_record_and_joint(kpkit, wrong):
     assert len(ran.json["findings"]) == 8
     first = ran.json["findings"][0]
     assert (first["rule"], first["instance_id"], first["image_id"], first["joint"]) == ("KP103", 109, 5, "nose")
+
+
+@pytest.fixture(scope="module")
+def schema() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((schemas_dir() / "json" / "findings.schema.json").read_text(encoding="utf-8"))
+    return found
+
+
+@pytest.mark.parametrize("options", [[], ["--fix", "-o", "mended.json"], ["--select", "KP3"]])
+def test_json_is_as_its_schema_says(kpkit, wrong, schema, options):
+    jsonschema.Draft202012Validator(schema).validate(kpkit("validate", wrong, "--json", *options).json)
+
+
+@pytest.mark.parametrize("defect", DEFECTS, ids=[defect.name for defect in DEFECTS])
+def test_every_kind_of_finding_is_as_the_schema_says(kpkit, empty_folder, schema, defect):
+    seeded(people(), 3, defect, empty_folder / "a.json")
+    document = kpkit("validate", "a.json", "--json").json
+    assert document["findings"]
+    jsonschema.Draft202012Validator(schema).validate(document)
 
 
 def test_json_lines_are_one_finding_a_line(kpkit, wrong):
@@ -201,6 +222,30 @@ def test_options_of_mending_without_it_are_refused(kpkit, wrong, options):
     ran = kpkit("validate", wrong, *options)
     assert ran.code == 2
     assert "--fix" in ran.err
+
+
+def test_labels_that_do_not_name_their_joints_are_an_error_and_are_never_counted_anew(kpkit, empty_folder):
+    content = people()
+    del content["categories"][0]["keypoints"], content["categories"][0]["skeleton"]
+    save(empty_folder / "a.json", content)
+    ran = kpkit("validate", "a.json", "--json")
+    assert [(one["rule"], one["severity"]) for one in ran.json["findings"]] == [("KP506", "error")]
+    assert "--skeleton" in ran.json["findings"][0]["help"]
+    assert kpkit("validate", "a.json", "--fix", "-o", "b.json").code == 1
+    assert json.loads((empty_folder / "b.json").read_text()) == content
+    assert kpkit("validate", "a.json", "--skeleton", "coco17").code == 0
+
+
+def test_what_a_reader_remarks_is_passed_on_with_its_own_severity_and_help(kpkit, empty_folder):
+    folder = empty_folder / "yolo"
+    folder.mkdir()
+    (folder / "data.yaml").write_text("kpt_shape: [17, 3]\nnames: {0: person}\ntrain: images\n")
+    (folder / "labels").mkdir()
+    (folder / "labels" / "a.txt").write_text("0 0.5 0.5 0.2 0.2" + " 0.5 0.5 2" * 17 + "\n")
+    ran = kpkit("validate", folder, "--from", "yolo-pose", "--select", "KP199", "--json")
+    found = {one["message"].split(":")[0]: one for one in ran.json["findings"]}
+    assert found["KP-YOLO-IMAGE-SIZE"]["severity"] == "error"
+    assert "--images DIR" in found["KP-YOLO-IMAGE-SIZE"]["help"]
 
 
 def test_two_runs_print_the_same(kpkit, wrong):
