@@ -93,7 +93,7 @@ def _kpkit(
         typer.echo(context.get_help())
         raise typer.Exit(2)
     context.obj = settings.collect(_options(context))
-    context.default_map = context.obj.values
+    context.default_map = _listed(context, context.obj.values)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -161,6 +161,23 @@ def _options(context: typer.Context) -> dict[str, dict[str, bool]]:
         }
         for name, command in commands.items()
     }
+
+
+def _listed(context: typer.Context, values: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The settings with a list of one where an option that may be repeated was given one text."""
+    commands: dict[str, Any] = getattr(context.command, "commands", {})
+    repeated = {(name, one.name) for name, command in commands.items() for one in command.params if _is_repeated(one)}
+    return {
+        command: {
+            name: [value] if (command, name) in repeated and isinstance(value, str) else value
+            for name, value in given.items()
+        }
+        for command, given in values.items()
+    }
+
+
+def _is_repeated(parameter: Any) -> bool:
+    return bool(getattr(parameter, "multiple", False))
 
 
 def _origin(error: TyperException) -> str:

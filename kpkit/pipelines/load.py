@@ -23,6 +23,7 @@ class LabelSource:
     skeleton    name or TOML file, for labels that do not name their joints
     images      folder of the pictures          image_sizes  CSV with sizes
     image_list  names of images, one a line     layout       TOML for a team's own file
+    pictures_may_lack  the folder of the pictures is taken as given, also where the first ones are not in it
     """
 
     input: Path | None = None
@@ -33,6 +34,7 @@ class LabelSource:
     image_sizes: Path | None = None
     image_list: Path | None = None
     layout: Path | None = None
+    pictures_may_lack: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,14 +68,17 @@ def load_labels(where: LabelSource, collector: Collector) -> Loaded:
         raise
     if where.images is not None or where.image_sizes is not None:
         dataset = with_sizes(dataset, options.sizes, collector)
-    return Loaded(path, source, dataset, folder_of_images(dataset, path, where.images))
+    return Loaded(path, source, dataset, folder_of_images(dataset, path, where))
 
 
-def folder_of_images(dataset: Dataset, path: Path, given: Path | None) -> Path | None:
+def folder_of_images(dataset: Dataset, path: Path, where: LabelSource) -> Path | None:
     """The folder of the pictures, None where it is not found.
 
     Raises UsageError where the one that was given does not have them.
     """
+    given = where.images
+    if where.pictures_may_lack and given is not None and given.is_dir():
+        return given
     try:
         return locate_images(dataset, path, given)
     except UsageError:

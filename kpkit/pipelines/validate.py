@@ -139,10 +139,12 @@ def run(job: ValidateJob) -> Validation:
     rules = selected(job.select, job.ignore)
     start = time.perf_counter()
     collector = Collector("collect", places_kept=None)
-    labels = None if job.whole else open_parts(job.source, collector)
+    # Pictures that are not there are findings.
+    source = replace(job.source, pictures_may_lack=True)
+    labels = None if job.whole else open_parts(source, collector)
     if labels is not None:
         return _in_parts(labels, rules, collector, start)
-    loaded = load_labels(job.source, collector)
+    loaded = load_labels(source, collector)
     read = time.perf_counter()
     validation = Validation(loaded, rules)
     with uncollected():
@@ -157,7 +159,7 @@ def _in_parts(labels: LabelParts, rules: list[Rule], collector: Collector, start
     read = time.perf_counter()
 
     def loaded(outline: Dataset) -> Loaded:
-        return Loaded(labels.path, labels.format, outline, folder_of_images(outline, labels.path, labels.where.images))
+        return Loaded(labels.path, labels.format, outline, folder_of_images(outline, labels.path, labels.where))
 
     seen = look(
         labels,

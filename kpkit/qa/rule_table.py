@@ -77,6 +77,7 @@ def _words(given: Sequence[str]) -> list[str]:
 
 def _meant(word: str, every: Sequence[Rule]) -> list[str]:
     found = [one.id for one in every if one.id.startswith(word.upper()) or one.name == word.lower()]
+    found = found or [one.id for one in every if word.upper() in one.codes]
     if not found:
         ids = [one.id for one in every]
         raise UsageError(

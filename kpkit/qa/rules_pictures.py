@@ -94,7 +94,7 @@ def _near(prints: NDArray[np.uint64], group: Index) -> tuple[Index, Index, Index
 
     Two such prints agree in most of their sixteen words of 16 bits: rows that share a word in its place are compared.
     """
-    words = np.ascontiguousarray(prints).view(np.uint16).reshape(len(prints), -1)
+    words = np.ascontiguousarray(prints).view(np.uint16).reshape(len(prints), 4 * prints.shape[1])
     pairs: set[tuple[int, int]] = set()
     # With at most SAME_BITS bits in SAME_BITS words, SAME_BITS + 1 places are enough to meet in one.
     for place in range(min(SAME_BITS + 1, words.shape[1])):

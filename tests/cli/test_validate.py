@@ -71,6 +71,19 @@ def test_the_exit_code_follows_what_was_asked_for(kpkit, wrong, options, code):
     assert kpkit("validate", wrong, *options).code == code
 
 
+@pytest.mark.parametrize("text", ['ignore = "KP101,KP103"', 'ignore = ["KP101", "KP103"]'])
+def test_rules_are_chosen_in_the_settings_of_a_project(kpkit, wrong, empty_folder, text):
+    (empty_folder / "kpkit.toml").write_text(f"[validate]\n{text}\n")
+    assert kpkit("validate", wrong).code == 0
+
+
+def test_rules_are_chosen_in_the_environment(kpkit, wrong, monkeypatch):
+    monkeypatch.setenv("KPKIT_SELECT", "KP2,KP3")
+    assert kpkit("validate", wrong).code == 0
+    monkeypatch.setenv("KPKIT_SELECT", "KP2,KP1")
+    assert kpkit("validate", wrong).code == 1
+
+
 def test_a_file_that_cannot_be_read_is_exit_code_2(kpkit, empty_folder):
     (empty_folder / "a.json").write_text('{"images": [], "annotations": [')
     assert kpkit("validate", "a.json").code == 2
@@ -291,6 +304,13 @@ def test_a_picture_that_is_not_there_is_damaged_or_of_another_size_is_found(kpki
     ran = kpkit("validate", splits, "--select", "KP6", "--ignore", "KP604", "--json")
     assert found(ran) == [("KP601", "train/0.jpg"), ("KP602", "train/2.jpg"), ("KP603", "val/0.jpg")]
     assert "EXIF" in ran.json["findings"][2]["message"]
+
+
+def test_a_folder_that_is_named_is_believed_and_what_it_lacks_is_found(kpkit, splits, empty_folder):
+    (empty_folder / "elsewhere").mkdir()
+    ran = kpkit("validate", splits, "--images", "elsewhere", "--select", "KP6", "--json")
+    assert [one["rule"] for one in ran.json["findings"]] == ["KP601"] * 6
+    assert kpkit("validate", splits, "--images", "nowhere").code == 2
 
 
 def test_without_pictures_nothing_is_said_about_them_but_that(kpkit, wrong):
