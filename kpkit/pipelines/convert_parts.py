@@ -17,15 +17,19 @@ from kpkit.core.partition import PartRef, PartSource, PartWriter
 from kpkit.core.report import Collector, Issue, JointLine, Loss, Report
 from kpkit.errors import KpkitError
 from kpkit.execute import Failure, pool_for, run_tasks
+from kpkit.formats import coco
 from kpkit.formats.base import Format, WriteOptions
+from kpkit.formats.coco_parts import DEFAULT_SIZE
 from kpkit.guard import publish, sync_file
 from kpkit.pipelines.bulk import uncollected
 from kpkit.pipelines.convert_job import ConvertJob, Place, Progress
 from kpkit.pipelines.convert_steps import convert_dataset, read_options
 from kpkit.pipelines.find import get_format
 from kpkit.pipelines.io import file_sizes
+from kpkit.pipelines.merge_parts import MergedParts
 
 SCRATCH = ".parts"
+TRUTH = "COCO ground truth"
 
 
 @dataclass(frozen=True)
@@ -92,13 +96,13 @@ class Streamed:
         Raises what reading the input raises.
         """
         source, target = formats
-        if len(inputs) != 1 or job.copy_images or job.link_images:
+        if job.copy_images or job.link_images:
             return None
         # Asked before the input is looked through.
         if target.part_writer(Path(), WriteOptions(part_size=1), Path()) is None:
             return None
         with uncollected():
-            parts = source.parts(inputs[0], read_options(job), collector, job.part_size)
+            parts = _parts(job, source, inputs, collector)
         if parts is None:
             return None
         if not job.part_size and not source.has_parts:
@@ -106,7 +110,7 @@ class Streamed:
                 "KP-PARTS",
                 f"the input is large: it is read in parts of {parts.size:,} persons or images"
                 + (", and the output has the same; --part-size sets another size" if target.has_parts else ""),
-                place=str(inputs[0]),
+                place=", ".join(map(str, inputs[:3])),
             )
         return cls(job, source, target, parts, place)
 
@@ -195,6 +199,18 @@ class Streamed:
 
 class _RefusedError(Exception):
     """Losses under `strict`: nothing is published."""
+
+
+def _parts(job: ConvertJob, source: Format, inputs: list[Path], collector: Collector) -> PartSource | None:
+    """The parts of the inputs; several COCO files have some where they are large together, or where it is asked for."""
+    options = read_options(job)
+    if len(inputs) == 1:
+        return source.parts(inputs[0], options, collector, job.part_size)
+    large = sum(path.stat().st_size for path in inputs if path.is_file()) >= coco.LARGE
+    truths = isinstance(source, coco.CocoFormat) and all(source.sniff(path) == TRUTH for path in inputs)
+    if not truths or not (large or job.part_size):
+        return None
+    return MergedParts(inputs, options, collector, job.part_size or DEFAULT_SIZE, job.workers)
 
 
 def _joint(lines: Sequence[JointLine]) -> JointLine:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from kpkit.core.dataset import INSTANCE_COLUMNS, Dataset, ImageTable
 from kpkit.core.report import Collector
+from kpkit.core.skeleton import Skeleton
 from kpkit.core.table import Column, as_column, as_ids
 from kpkit.errors import UsageError
 from kpkit.formats.jsonmerge import merge_sources
@@ -29,34 +31,39 @@ def merge(datasets: list[Dataset], names: list[str], collector: Collector) -> Da
         return datasets[0]
     first = datasets[0]
     _refuse_results(datasets, names)
-    for other, name in zip(datasets[1:], names[1:], strict=True):
-        if not other.skeleton.same_joints(first.skeleton):
-            raise UsageError(
-                "the inputs have different skeletons",
-                code="KP-MERGE-SKELETON",
-                place=name,
-                expected=f"{first.skeleton.name} as in {names[0]}",
-                got=other.skeleton.name,
-                help="convert them one by one with --skeleton first",
-            )
-    images, row_of, offsets = _merge_images(datasets, names, collector)
+    check_skeletons([dataset.skeleton for dataset in datasets], names)
+    images, row_of, offsets = merge_images([dataset.images for dataset in datasets], names, collector)
     columns: dict[str, Any] = {
         name: _concat([getattr(dataset, name) for dataset in datasets]) for name in INSTANCE_COLUMNS
     }
     columns["image_index"] = np.concatenate(
         [row_of[start + dataset.image_index] for start, dataset in zip(offsets, datasets, strict=True)]
     ).astype(np.int64)
-    columns["instance_id"] = _unique_ids(columns["instance_id"], "persons", "KP-MERGE-PERSON-ID", collector)
+    columns["instance_id"] = unique_ids(columns["instance_id"], "persons", "KP-MERGE-PERSON-ID", collector)
     return replace(
         first,
         images=images,
         **columns,
         extras=_merge_extras([dataset.extras for dataset in datasets], [len(dataset) for dataset in datasets]),
-        meta=_merge_meta(datasets, collector),
+        meta=merge_meta([dataset.meta for dataset in datasets], collector),
         source=merge_sources(datasets, names, row_of, len(images), collector),
         provenance=(*first.provenance, {"step": "merge", "inputs": len(datasets)}),
         image_root=first.image_root if len({dataset.image_root for dataset in datasets}) == 1 else None,
     )
+
+
+def check_skeletons(skeletons: list[Skeleton], names: list[str]) -> None:
+    """Raise UsageError where the inputs have different joints."""
+    for other, name in zip(skeletons[1:], names[1:], strict=True):
+        if not other.same_joints(skeletons[0]):
+            raise UsageError(
+                "the inputs have different skeletons",
+                code="KP-MERGE-SKELETON",
+                place=name,
+                expected=f"{skeletons[0].name} as in {names[0]}",
+                got=other.name,
+                help="convert them one by one with --skeleton first",
+            )
 
 
 def _refuse_results(datasets: list[Dataset], names: list[str]) -> None:
@@ -72,17 +79,16 @@ def _refuse_results(datasets: list[Dataset], names: list[str]) -> None:
             )
 
 
-def _merge_images(
-    datasets: list[Dataset], names: list[str], collector: Collector
+def merge_images(
+    tables: list[ImageTable], names: list[str], collector: Collector
 ) -> tuple[ImageTable, NDArray[np.int64], list[int]]:
     """The merged table, the merged row of every input row (inputs one after the other), and where inputs start."""
-    offsets = np.cumsum([0, *[len(dataset.images) for dataset in datasets]]).tolist()
+    offsets = np.cumsum([0, *[len(table) for table in tables]]).tolist()
     seen: dict[tuple[str, int, int, int], int] = {}
     row_of = np.zeros(offsets[-1], np.int64)
     keep: list[int] = []
     at = 0
-    for dataset in datasets:
-        table = dataset.images
+    for table in tables:
         # Two images of one input stay two, even under one name: the n-th of one is the n-th of the other.
         times: Counter[tuple[str, int, int]] = Counter()
         for path, width, height in zip(table.path.tolist(), table.width.tolist(), table.height.tolist(), strict=True):
@@ -97,9 +103,9 @@ def _merge_images(
                 keep.append(at)
             row_of[at] = seen[key]
             at += 1
-    table = _concat_images([dataset.images for dataset in datasets]).take(np.array(keep, np.int64))
-    ids = _unique_ids(table.id, "images", "KP-MERGE-IMAGE-ID", collector)
-    return replace(table, id=ids), row_of, offsets[:-1]
+    merged = _concat_images(tables).take(np.array(keep, np.int64))
+    ids = unique_ids(merged.id, "images", "KP-MERGE-IMAGE-ID", collector)
+    return replace(merged, id=ids), row_of, offsets[:-1]
 
 
 def _concat_images(tables: list[ImageTable]) -> ImageTable:
@@ -133,13 +139,30 @@ def _merge_extras(extras: list[Any], sizes: list[int]) -> dict[str, Column]:
     }
 
 
-def _unique_ids(ids: Column, what: str, code: str, collector: Collector) -> Column:
+def unique_ids(ids: Column, what: str, code: str, collector: Collector) -> Column:
     """The ids, the later of two equal ones replaced by the next free integer."""
-    values = ids.tolist()
-    if len(set(values)) == len(values):
-        return ids
-    taken = set(values)
-    free = max((value for value in taken if isinstance(value, int)), default=0)
+    if ids.dtype == object:
+        values, changed = _next_free(ids.tolist())
+        new = as_ids(values) if changed else ids
+    else:
+        first = np.zeros(len(ids), bool)
+        first[np.unique(ids, return_index=True)[1]] = True
+        changed = int(np.count_nonzero(~first))
+        new = ids
+        if changed:
+            new, free = ids.copy(), max(int(ids.max()), 0)
+            if free > 2**63 - 1 - changed:
+                return unique_ids(ids.astype(object), what, code, collector)
+            new[~first] = np.arange(free + 1, free + 1 + changed)
+    collector.issue(
+        code, f"{what} whose id stands in several inputs; the later ones got new ids", count=changed, severity="note"
+    )
+    return new
+
+
+def _next_free(values: list[Any]) -> tuple[list[Any], int]:
+    """The values, and how many of them are new."""
+    free = max((value for value in values if isinstance(value, int)), default=0)
     seen: set[Any] = set()
     changed = 0
     for i, value in enumerate(values):
@@ -148,16 +171,14 @@ def _unique_ids(ids: Column, what: str, code: str, collector: Collector) -> Colu
             values[i] = free
             changed += 1
         seen.add(values[i])
-    collector.issue(
-        code, f"{what} whose id stands in several inputs; the later ones got new ids", count=changed, severity="note"
-    )
-    return as_ids(values)
+    return values, changed
 
 
-def _merge_meta(datasets: list[Dataset], collector: Collector) -> dict[str, Any]:
+def merge_meta(metas: Sequence[Mapping[str, Any]], collector: Collector) -> dict[str, Any]:
+    """Fields of the datasets as a whole; the first of two that differ is kept, and that is reported."""
     meta: dict[str, Any] = {}
-    for dataset in datasets:
-        for name, value in dataset.meta.items():
+    for one in metas:
+        for name, value in one.items():
             if meta.setdefault(name, value) != value:
                 collector.issue("KP-MERGE-META", f"'{name}' differs between the inputs; the first is kept")
     return meta

@@ -17,7 +17,7 @@ import kpkit
 from kpkit.core.dataset import Dataset
 from kpkit.core.report import Collector
 from kpkit.errors import InputError, KpkitError
-from kpkit.formats import coco_parts
+from kpkit.formats import coco_parts, coco_plan
 from kpkit.formats.base import ReadOptions
 from kpkit.formats.coco import CocoFormat
 from kpkit.formats.coco_parts import CocoParts
@@ -107,7 +107,7 @@ def streamed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every COCO file counts as a large one, and blocks and parts are small."""
     monkeypatch.setattr("kpkit.formats.coco.LARGE", 0)
     monkeypatch.setattr(coco_parts, "DEFAULT_SIZE", 2)
-    monkeypatch.setattr(coco_parts, "CHECKED_AT_ONCE", 1)
+    monkeypatch.setattr(coco_plan, "CHECKED_AT_ONCE", 1)
 
 
 @pytest.mark.usefixtures("streamed")
