@@ -42,6 +42,10 @@ class Source(Protocol):
         """How many instances and images carry each field that is no canonical column."""
         ...
 
+    def of_the_whole(self) -> dict[str, int]:
+        """What of these counts is of the file as a whole, and would be the same of any part of it."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ImageTable:

@@ -176,10 +176,7 @@ class RowSource:
 
     def extra_counts(self) -> dict[str, int]:
         """How often each field occurs that is no canonical column: "coco.segmentation", "coco.info", ..."""
-        counts: dict[str, int] = {}
-        for key in msgspec.json.decode(self.top, type=dict[str, msgspec.Raw]) if self.variant != "results" else ():
-            if key not in {"images", "annotations", "categories", "kpkit"}:
-                _count(counts, f"coco.{key}")
+        counts = self.of_the_whole()
         if self.variant == "results":
             counts["coco.keypoint_scores"] = int((self.row_of >= 0).sum())
         if self.ghost_count():
@@ -187,6 +184,13 @@ class RowSource:
         _count_keys(counts, self.rows, self.row_of, KNOWN_ROW_KEYS, "coco.")
         _count_keys(counts, self.image_rows, self.image_row_of, KNOWN_IMAGE_KEYS, "coco.image.")
         return counts
+
+    def of_the_whole(self) -> dict[str, int]:
+        """Fields of the top level."""
+        if self.variant == "results":
+            return {}
+        keys = msgspec.json.decode(self.top, type=dict[str, msgspec.Raw])
+        return {f"coco.{key}": 1 for key in keys if key not in {"images", "annotations", "categories", "kpkit"}}
 
 
 KNOWN_ROW_KEYS = frozenset(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import kpkit
 from kpkit.errors import FormatError, InputError
 from kpkit.pipelines import info
 from tests.coco_files import document, image, person, points, save
@@ -85,3 +86,18 @@ def test_joints_may_be_named_where_the_labels_do_not(tmp_path):
     found = told(tmp_path, document(categories=[{"id": 1, "name": "person"}]), skeleton="coco17")
     assert found["skeleton"] == "coco17"
     assert found["joints"][16]["visible"] == 1
+
+
+def test_a_partitioned_dataset_has_the_facts_of_the_whole(tmp_path: Path) -> None:
+    rows = [person(n, 1 + n % 7, iscrowd=int(n == 3), keypoints=points(flag=1 + n % 2)) for n in range(40)]
+    rows[5] |= {"attributes": {"a": 1}, "kpkit": {"extras": {"x.y": 1}}}
+    images = [image(n, kpkit={"split": "ab"[n % 2]} if n % 3 else {}) for n in range(1, 9)]
+    path = save(tmp_path / "in.json", document(rows, images) | {"kpkit": {"meta": {"a": 1}}})
+    kpkit.convert("coco", "native", path, output=tmp_path / "whole.kpk")
+    kpkit.convert("coco", "native", path, output=tmp_path / "parts.kpk", part_size=3)
+    whole, parts = (info.run(tmp_path / f"{name}.kpk") for name in ("whole", "parts"))
+    assert whole["extras"]["coco.licenses"] == 1
+    assert {**parts, "path": ""} == {**whole, "path": ""}
+    assert [list(told) for told in (parts, parts["splits"], parts["extras"])] == [
+        list(told) for told in (whole, whole["splits"], whole["extras"])
+    ]
