@@ -51,7 +51,7 @@ class KpkitError(Exception):
         self.code = code or self.default_code
         self.place = place
         self.expected = expected
-        self.got = got
+        self.got = _clipped(got)
         self.help = help
 
     def __str__(self) -> str:
@@ -81,6 +81,14 @@ class KpkitError(Exception):
         """The same error with `place` put in front of what it already says about the place; returns self."""
         self.place = f"{place}: {self.place}" if self.place else place
         return self
+
+
+# A damaged file may hold a "number" of megabytes; what was found is shown, not repeated.
+GOT_SHOWN = 400
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= GOT_SHOWN else f"{text[:GOT_SHOWN]}... ({len(text):,} characters)"
 
 
 def _rebuild(kind: type[KpkitError], message: str, fields: dict[str, str]) -> KpkitError:

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
+from kpkit import storage
 from kpkit.errors import KpkitError, OutputError, RecordError
 from kpkit.lock import Owner, lock_path, locked
 
@@ -37,7 +38,8 @@ def publish(output: Path, *, force: bool = False, directory: bool = False) -> It
     Raises OutputError when the output exists without `force`, or cannot be written.
     """
     check_free(output, force=force, directory=directory)
-    temporary = output.parent / f"{TEMP_PREFIX}{output.name}-{secrets.token_hex(4)}"
+    stand_in = storage.stand_in(output)
+    temporary = stand_in.parent / f"{TEMP_PREFIX}{output.name}-{secrets.token_hex(4)}"
     with claim(output):
         try:
             if directory:
@@ -58,6 +60,7 @@ def claim(output: Path, *, wait: bool = False, tell: Callable[[Owner], None] | N
 
     Raises OutputError where another run holds it, or the place cannot be written.
     """
+    output = storage.stand_in(output)
     with contextlib.ExitStack() as stack:
         try:
             if stack.enter_context(locked(output, wait=wait, tell=tell)):
@@ -70,14 +73,28 @@ def claim(output: Path, *, wait: bool = False, tell: Callable[[Owner], None] | N
 
 
 def install(temporary: Path, output: Path, *, force: bool) -> None:
-    """Sync what was written and give it its name, in one step; what stood there before takes the temporary name."""
+    """Sync what was written and give it its name, in one step; what stood there before takes the temporary name.
+
+    In storage there is no such step: the file that names all others is uploaded last.
+    """
+    if storage.is_remote(output):
+        upload(temporary, output)
+        return
     _sync_tree(temporary)
     _swap_in(temporary, output, force=force)
     _sync_dir(output.parent)
 
 
+def upload(made: Path, output: Path) -> None:
+    """Bring what was made on this machine to storage, and remove what the output held beyond it."""
+    before = set(storage.files_below(output)) if storage.is_dir(output) else set()
+    storage.remove(output, before - set(storage.put_all(made, output)))
+    remove(made)
+
+
 def check_free(output: Path, *, force: bool, directory: bool = True) -> None:
     """Raise OutputError where `output` exists and may not be replaced, or is a folder in the place of a file."""
+    remote = storage.is_remote(output)
     if force and not directory and output.is_dir():
         raise OutputError(
             "a folder stands where the file should be written",
@@ -86,7 +103,7 @@ def check_free(output: Path, *, force: bool, directory: bool = True) -> None:
             expected="a file, or nothing",
             help="choose another name with -o; --force replaces a folder only by a folder",
         )
-    if os.path.lexists(output) and not force:
+    if not force and (storage.exists(output) if remote else os.path.lexists(output)):
         raise OutputError(
             "the output exists already",
             code="KP-OUTPUT-EXISTS",
@@ -143,6 +160,8 @@ def contained(name: str, *, place: str) -> str:
 def resolve_inside(root: Path, name: str, *, place: str) -> Path:
     """`root / name` after following links; RecordError where that is not below `root`."""
     path = root / PurePosixPath(contained(name, place=place))
+    if storage.is_remote(root):
+        return path
     real, base = path.resolve(), root.resolve()
     if real != base and base not in real.parents:
         raise RecordError(
@@ -182,11 +201,12 @@ def recover(output: Path) -> None:
 def _beside(output: Path, prefix: str, digits: int = 8) -> list[Path]:
     # So many digits and no more: another output's name may begin with this one's.
     ours = re.compile(re.escape(f"{prefix}{output.name}-") + f"[0-9a-f]{{{digits}}}(\\.parts)?")
+    folder = storage.stand_in(output).parent
     try:
-        names = os.listdir(output.parent)
+        names = os.listdir(folder)
     except OSError:
         return []
-    return sorted(output.parent / name for name in names if ours.fullmatch(name))
+    return sorted(folder / name for name in names if ours.fullmatch(name))
 
 
 def _swap_in(temporary: Path, output: Path, *, force: bool) -> None:
@@ -263,6 +283,8 @@ def remove(path: Path) -> None:
 
 def read_bytes(path: Path, *, limit: int | None = None) -> bytes:
     """The content of an input file; every failure is an InputError that names it."""
+    if storage.is_remote(path):
+        return storage.read_bytes(path, limit)
     try:
         with path.open("rb") as stream:
             return stream.read() if limit is None else stream.read(limit)

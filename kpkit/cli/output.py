@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
+from kpkit import storage
 from kpkit.errors import OutputError
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def _rendered(stream: TextIO, what: Text | Table, *, soft_wrap: bool = False) ->
 
 def _write(stream: TextIO, text: str) -> None:
     try:
-        stream.write(text)
+        stream.write(storage.named(text))
     except BrokenPipeError:
         raise
     except OSError as error:

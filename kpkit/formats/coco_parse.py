@@ -195,7 +195,8 @@ def check_keys_once(top: bytes, path: Path) -> None:
     top  the top level with its two arrays emptied
     """
     try:
-        pairs: list[tuple[str, Any]] = json.loads(top, object_pairs_hook=list)
+        # Only the names matter, and Python refuses numbers of thousands of digits, which the file may hold unread.
+        pairs: list[tuple[str, Any]] = json.loads(top, object_pairs_hook=list, parse_int=str)
     except RecursionError as error:
         explain(error, top, path)
     names = [name for name, _ in pairs]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kpkit.core.report import Collector
     from kpkit.formats.base import ReadOptions
 
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 
 
 def read_with_layout(path: Path, options: ReadOptions, collector: Collector) -> Dataset:

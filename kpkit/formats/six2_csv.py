@@ -39,7 +39,7 @@ LEADING = ("image", "width", "height", "person_id")
 BOX = ("bbox_x", "bbox_y", "bbox_w", "bbox_h")
 IMAGE_EXTRA, NAMED_EXTRA = "image.", "extra."
 
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 
 Row = dict[str, str]
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kpkit import storage
 from kpkit.guard import check_free, claim, install
 from kpkit.pipelines.augment_job import AugmentJob, AugmentReport
 from kpkit.pipelines.augment_keep import pack, unpack
@@ -56,7 +57,7 @@ def output_folder(work: Work, report: AugmentReport, tell: Progress) -> Iterator
             yield Folder(Path(folder))
         return
     # Workers of a cluster have another current folder.
-    output = work.output.absolute() if job.scheduler else work.output
+    output = work.output.absolute() if job.scheduler and not storage.is_remote(work.output) else work.output
     with claim(output, wait=job.wait, tell=lambda owner: tell(f"waiting for process {owner.pid}", 0, 0)):
         # Another run may have written it while this one read or waited.
         check_free(output, force=job.force)

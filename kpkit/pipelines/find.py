@@ -5,9 +5,10 @@ from __future__ import annotations
 import inspect
 from pathlib import Path
 
-from kpkit import registry
+from kpkit import registry, storage
 from kpkit.errors import DefinitionError, FormatError, InputError, MissingExtraError, UsageError
 from kpkit.formats.base import Format
+from kpkit.pipelines.images import SUFFIXES
 
 
 def get_format(name: str) -> Format:
@@ -28,6 +29,11 @@ def get_format(name: str) -> Format:
     )
 
 
+def bring_labels(path: Path) -> Path:
+    """A local copy of labels in storage, without the pictures beside them; a local path as it is."""
+    return storage.bring(path, SUFFIXES)
+
+
 def all_formats() -> list[Format]:
     """Every format that can be loaded (a plug-in that cannot be imported is left out)."""
     formats = []
@@ -44,6 +50,7 @@ def detect(path: Path) -> tuple[Format, str]:
 
     Raises InputError where nothing is there, FormatError where no format or more than one recognises it.
     """
+    path = bring_labels(path)
     if not path.exists():
         raise InputError(
             "there is no such file or folder", code="KP-INPUT-READ", place=str(path), help="check the path"
@@ -69,6 +76,7 @@ def inputs_of(source: Format, given: tuple[Path, ...], folder: Path) -> list[Pat
     """
     if not given:
         return _only(source, folder)
+    given = tuple(bring_labels(path) for path in given)
     inside = [_only(source, path) if path.is_dir() and source.sniff(path) is None else [path] for path in given]
     return [path for paths in inside for path in paths]
 
@@ -105,6 +113,7 @@ def find_input(given: Path | None, name: str, folder: Path) -> tuple[Path, Forma
     Raises UsageError where a folder holds several candidates or none.
     """
     formats = [get_format(name)] if name else all_formats()
+    given = None if given is None else bring_labels(given)
     if given is not None and (not given.is_dir() or any(one.sniff(given) for one in formats)):
         return given, formats[0] if name else detect(given)[0]
     where = given or folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import posixpath
 import shutil
@@ -12,12 +13,15 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from kpkit import storage
 from kpkit.core.dataset import Dataset
 from kpkit.core.report import Collector
 from kpkit.errors import FormatError, InputError, RecordError, UsageError
 from kpkit.formats.base import Size
-from kpkit.guard import input_error, resolve_inside
+from kpkit.guard import input_error, read_bytes, resolve_inside
 
+# Bytes of a picture in storage that are read for its size.
+HEADER = 1 << 16
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"})
 
 
@@ -32,7 +36,7 @@ class ImageSizes(Mapping[str, Size]):
         self._root = images
         self._files: dict[str, None] = {}
         if images is not None:
-            if not images.is_dir():
+            if not (storage.is_dir(images) if storage.is_remote(images) else images.is_dir()):
                 raise InputError(
                     "there is no such folder", code="KP-INPUT-READ", place=str(images), help="check --images"
                 )
@@ -57,6 +61,8 @@ class ImageSizes(Mapping[str, Size]):
 
 
 def _image_files(root: Path) -> list[str]:
+    if storage.is_remote(root):
+        return [name for name in storage.files_below(root) if PurePosixPath(name).suffix.lower() in SUFFIXES]
     found = []
     for folder, _, files in os.walk(root):
         base = Path(folder).relative_to(root)
@@ -69,7 +75,8 @@ def header_size(path: Path) -> Size:
     from kpkit.augment.headers import stored_size
 
     try:
-        width, height = stored_size(path)
+        remote = storage.is_remote(path)
+        width, height = stored_size(io.BytesIO(read_bytes(path, limit=HEADER)) if remote else path)
     except (OSError, ValueError) as error:
         raise RecordError(
             "the image's header cannot be read", code="KP-IMAGE-HEADER", place=str(path), got=str(error)
@@ -189,9 +196,9 @@ def place_images(
     for path, target in zip(dataset.images.path.tolist(), targets, strict=True):
         place = f"image {path}"
         source = resolve_inside(root, path, place=place)
-        if not os.path.isfile(source) and PurePosixPath(path).name in by_name:
+        if not is_there(source) and PurePosixPath(path).name in by_name:
             source = resolve_inside(root, by_name[PurePosixPath(path).name], place=place)
-        if not os.path.isfile(source):
+        if not is_there(source):
             collector.issue(
                 "KP-IMAGE-MISSING", "images that are not there; labels are written without them", place=place
             )
@@ -207,7 +214,15 @@ def place_images(
     return len(placed)
 
 
+def is_there(file: Path) -> bool:
+    """Whether a file exists, here or in storage."""
+    return storage.is_file(file) if storage.is_remote(file) else os.path.isfile(file)
+
+
 def _copy(source: Path, out: Path) -> None:
+    if storage.is_remote(source):
+        out.write_bytes(read_bytes(source))
+        return
     try:
         stream = source.open("rb")
     except OSError as error:
@@ -234,13 +249,16 @@ def locate_images(dataset: Dataset, labels: Path, given: Path | None) -> Path:
 
     Raises UsageError, with the folders looked in, where the first pictures are in none of them.
     """
-    base = labels if labels.is_dir() else labels.parent
+    labels, is_folder = storage.origin(labels), labels.is_dir()
+    base = labels if is_folder else labels.parent
     near = [base, base / "images", base.parent / "images", base.parent, base.parent.parent / "images"]
     splits = sorted({str(split) for split in dataset.images.split if split})
     near += [folder / split for folder in (base, base.parent, base.parent / "images") for split in splits]
     candidates = [given] if given is not None else [*([Path(dataset.image_root)] if dataset.image_root else []), *near]
-    sample = [str(path) for path in dataset.images.path[:50] if path]
-    counts = [sum(os.path.isfile(folder / path) for path in sample) for folder in candidates]
+    # Every look into storage is a request.
+    few = 2 if any(map(storage.is_remote, candidates)) else 50
+    sample = [str(path) for path in dataset.images.path[:few] if path]
+    counts = [sum(is_there(folder / path) for path in sample) for folder in candidates]
     best = max(range(len(candidates)), key=lambda i: (counts[i], -i)) if candidates else 0
     if sample and counts[best]:
         return candidates[best]

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from kpkit import storage
 from kpkit.core import catalog
 from kpkit.core.dataset import BBOX_SOURCES, Dataset
 from kpkit.core.report import Collector
@@ -15,7 +16,7 @@ from kpkit.core.skeleton import Skeleton
 from kpkit.errors import KpkitError
 from kpkit.formats.base import ReadOptions
 from kpkit.pipelines.bulk import uncollected
-from kpkit.pipelines.find import detect, get_format
+from kpkit.pipelines.find import bring_labels, detect, get_format
 from kpkit.pipelines.images import ImageSizes
 from kpkit.pipelines.io import read_with
 
@@ -35,6 +36,7 @@ def run(path: Path, *, from_: str | None = None, skeleton: str | None = None, **
     """
     if from_ is None and options.get("layout") is not None:
         from_ = "six2"
+    path = bring_labels(path)
     found, variant = (get_format(from_), "") if from_ else detect(path)
     collector = Collector("collect")
     sizes = ImageSizes(options.pop("images", None), options.pop("image_sizes", None))
@@ -54,7 +56,7 @@ def run(path: Path, *, from_: str | None = None, skeleton: str | None = None, **
         raise
     told = {
         "schema_version": SCHEMA_VERSION,
-        "path": str(path),
+        "path": str(storage.origin(path)),
         "format": found.name,
         "variant": variant or found.sniff(path) or "",
         **facts.as_dict(),

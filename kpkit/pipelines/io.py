@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from kpkit import storage
 from kpkit.core import catalog
 from kpkit.core.dataset import Dataset
 from kpkit.core.report import Collector, Report
@@ -14,7 +15,7 @@ from kpkit.errors import FormatError, UsageError
 from kpkit.formats.base import Format, ReadOptions, WriteOptions
 from kpkit.guard import publish, sync_file
 from kpkit.pipelines.bulk import uncollected
-from kpkit.pipelines.find import detect, get_format, hint_other_format
+from kpkit.pipelines.find import bring_labels, detect, get_format, hint_other_format
 from kpkit.pipelines.images import ImageSizes
 
 # Files of an output folder that a report names one by one.
@@ -44,7 +45,7 @@ def read(
 
     Raises InputError, FormatError or RecordError with the file, the record and the field.
     """
-    place = Path(path)
+    place = bring_labels(Path(path))
     found = get_format(format) if format else (get_format("six2") if layout else detect(place)[0])
     options = ReadOptions(
         skeleton=catalog.skeleton(skeleton) if isinstance(skeleton, str) else skeleton,
@@ -60,10 +61,14 @@ def read_with(source: Format, path: Path, options: ReadOptions, collector: Colle
     """Read with a known format; a file of another format is called by its name in the error's help."""
     try:
         with uncollected():
-            return source.read(path, options, collector)
+            dataset = source.read(path, options, collector)
     except FormatError as error:
         hint_other_format(error, source, path)
         raise
+    if dataset.image_root is not None:
+        # Labels from storage are read from a copy; their pictures are where they came from.
+        return dataset.replace(image_root=str(storage.origin(Path(dataset.image_root))))
+    return dataset
 
 
 def write(
@@ -127,6 +132,8 @@ def check_skeleton(target: Format, skeleton: Skeleton) -> None:
 
 def file_sizes(path: Path) -> dict[str, int]:
     """Bytes of a written file; of a folder, of the first files at its first two levels and the sum of the rest."""
+    if storage.is_remote(path):
+        return storage.sizes(path, FILES_NAMED)
     if path.is_file():
         return {path.name: path.stat().st_size}
     named: dict[str, int] = {}

@@ -22,6 +22,7 @@ from typing import IO, Any
 
 import msgspec
 
+from kpkit import storage
 from kpkit.errors import KpkitError, OutputError
 from kpkit.guard import WORK_DIGITS, WORK_PREFIX, output_error, publish, remove, work_folders
 from kpkit.pipelines.fingerprint import fingerprint, unequal
@@ -97,7 +98,7 @@ def work_folder(output: Path, parts: Mapping[str, Any], *, resume: bool, force: 
 
     Raises OutputError where that would throw finished items away unasked, or the place cannot be written.
     """
-    mine = output.parent / f"{WORK_PREFIX}{output.name}-{fingerprint(parts)[:WORK_DIGITS]}"
+    mine = storage.stand_in(output).parent / f"{WORK_PREFIX}{output.name}-{fingerprint(parts)[:WORK_DIGITS]}"
     for other in work_folders(output):
         if other == mine and resume:
             continue
