@@ -10,9 +10,11 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from kpkit import storage
 from kpkit.core.report import Collector
 from kpkit.errors import OutputError
 from kpkit.execute import Failure, LocalPool, run_tasks
+from kpkit.guard import upload
 from kpkit.pipelines.heatmaps_folder import ShardFolder, shard_folder
 from kpkit.pipelines.heatmaps_job import HeatmapsJob, HeatmapsReport
 from kpkit.pipelines.heatmaps_plan import ShardTask, plan_document, shard_tasks
@@ -34,9 +36,12 @@ def run(job: HeatmapsJob, progress: Progress | None = None) -> HeatmapsReport:
     work = prepare(job, collector)
     report = _report(job, work)
     if not job.dry_run:
-        with shard_folder(work.output, resume=job.resume) as folder:
+        place = storage.stand_in(work.output)
+        with shard_folder(place, resume=job.resume) as folder:
             made = _render(job, work, folder, report, progress or (lambda stage, done, total: None))
             folder.finish(_manifest(work, made, report))
+        if storage.is_remote(work.output):
+            upload(place, work.output)
         _account(work, made, report, collector)
     report.issues = collector.issues
     report.seconds = time.monotonic() - started

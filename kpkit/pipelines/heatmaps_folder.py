@@ -15,8 +15,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO
 
+from kpkit import storage
 from kpkit.errors import FormatError, OutputError
-from kpkit.guard import orphans, output_error, sync_file
+from kpkit.guard import check_free, orphans, output_error, sync_file
 from kpkit.targets.manifest import KIND, Manifest, ShardEntry, read_manifest, write_manifest
 from kpkit.targets.shard_layout import MANIFEST
 from kpkit.targets.shard_write import TMP
@@ -56,6 +57,10 @@ class ShardFolder:
 
 def check_output(path: Path, *, resume: bool, force: bool) -> None:
     """Raise OutputError where the folder may not be written into."""
+    if storage.is_remote(path):
+        if not resume:
+            check_free(path, force=force)
+        path = storage.stand_in(path)
     if not os.path.lexists(path):
         return
     if not path.is_dir():

@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 
 import kpkit
+from kpkit import storage
 from kpkit.augment.recipe import Recipe
 from kpkit.core.boxes import with_boxes
 from kpkit.core.dataset import Dataset
@@ -169,7 +170,7 @@ def _plan(job: HeatmapsJob, recipe: Recipe | None, people: People, codec: Codec,
         occluded_target=job.occluded_target,
         covers=topdown.occlusion is not None or bool(people.image_masks) or bool(people.person_masks),
         with_images=job.with_images,
-        folder=output,
+        folder=storage.stand_in(output),
         attributes={},
         exif=job.exif,
         max_pixels=job.max_pixels,

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from kpkit import storage
 from kpkit.execute import Failure, LocalPool, run_tasks
 from kpkit.pipelines.heatmaps_folder import PROGRESS
 from kpkit.targets.manifest import Manifest, ShardEntry, read_manifest
@@ -84,8 +85,9 @@ class VerifyReport:
 def verify(folder: Path, workers: int = 1, progress: Progress | None = None) -> VerifyReport:
     """Check every byte and every sample. Raises InputError or FormatError where there is no readable manifest."""
     tell = progress or (lambda stage, done, total: None)
+    where, folder = folder, storage.bring(folder)
     manifest = read_manifest(folder)
-    report = VerifyReport(str(folder), len(manifest.shards), manifest.samples)
+    report = VerifyReport(str(where), len(manifest.shards), manifest.samples)
     report.bytes = sum(entry.bytes for entry in manifest.shards)
     found: dict[str, list[Finding]] = {}
     items = ((entry.path, entry) for entry in manifest.shards)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kpkit import storage
 from kpkit.core.skeleton import Skeleton
 from kpkit.errors import UsageError, did_you_mean
 from kpkit.guard import resolve_inside
@@ -50,7 +51,7 @@ class ShardDataset:
     """
 
     def __init__(self, folder: str | Path, *, names: Sequence[str] | None = None, dtype: str = "float32") -> None:
-        self.folder = Path(folder)
+        self.folder = storage.bring(Path(folder))
         self.manifest: Manifest = read_manifest(self.folder)
         self.skeleton: Skeleton = self.manifest.skeleton_object()
         self._dtype = _checked_dtype(dtype)

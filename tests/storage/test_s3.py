@@ -50,6 +50,7 @@ def get(bucket: str, name: str, local: Path) -> Path:
 
 COMMANDS: tuple[tuple[str, Callable[[str, str], list[str]]], ...] = (
     ("people.kpk", lambda source, out: ["convert", "coco", "native", source, "-o", out]),
+    ("shards", lambda source, out: ["heatmaps", source, "--input-size", "64x48", "--shard-size", "3", "-o", out]),
     ("augmented", lambda source, out: ["augment", source, "--occlusion", "0.3", "--copies", "2", "-o", out]),
 )
 
