@@ -47,12 +47,15 @@ def s3_server(folder: Path) -> Iterator[int]:
     # Every gRPC port is by default 10,000 above its HTTP port: all of them are named, so that none is beyond 65535.
     ports = {name: free_port() for name in ("master", "volume", "filer", "s3")}
     grpc = {f"{name}.port.grpc": free_port() for name in ports}
+    # Doors that nobody uses here, at fixed ports: two servers on one machine would meet there.
+    shut = {"s3.port.iceberg": 0, "s3.port.lance": 0}
     options = {
         "dir": folder / "data",
         "ip": HOST,
         "ip.bind": HOST,
         **{f"{name}.port": port for name, port in ports.items()},
         **grpc,
+        **shut,
         "s3.config": folder / "s3.json",
         "master.volumeSizeLimitMB": 64,
         "volume.max": 20,
