@@ -259,7 +259,9 @@ def stand_in(path: Path) -> Path:
             place=str(root),
             help="name another temporary folder in TMPDIR",
         )
-    folder = root / hashlib.sha256(url.encode()).hexdigest()[:16]
+    # What stands in this process's memory is no other's.
+    owner = str(os.getpid()) if url.startswith("memory:") else ""
+    folder = root / hashlib.sha256(f"{url}{owner}".encode()).hexdigest()[:16]
     folder.mkdir(exist_ok=True)
     local = folder / (path.name or "root")
     _origins[local] = path
