@@ -34,17 +34,20 @@ class Categories:
 def read_categories(raw: bytes | None, place: str, collector: Collector) -> Categories:
     """Category ids and the skeleton that their keypoints describe.
 
-    Raises RecordError where categories contradict each other or are no list of objects with ids.
+    Raises RecordError where categories contradict each other or are no list of objects; that one of them is wrong is
+    an error of its own, which may be collected.
     """
     entries = _entries(raw, place)
     ids: list[int | str] = []
     skeleton: Skeleton | None = None
     for i, entry in enumerate(entries):
         here = f"{place}: categories[{i}]"
-        if not isinstance(entry.get("id"), int | str):
-            raise RecordError("a category needs an id", code="KP-COCO-CATEGORY", place=here, expected="an integer id")
-        ids.append(entry["id"])
-        found = _skeleton(entry, here, collector)
+        try:
+            ids.append(_id(entry, here))
+            found = _skeleton(entry, here, collector)
+        except (RecordError, DefinitionError) as error:
+            collector.error(error)
+            continue
         if found is None:
             continue
         if skeleton is not None and not skeleton.same_joints(found):
@@ -58,6 +61,13 @@ def read_categories(raw: bytes | None, place: str, collector: Collector) -> Cate
             )
         skeleton = skeleton or found
     return Categories(frozenset(ids), skeleton)
+
+
+def _id(entry: dict[str, Any], here: str) -> int | str:
+    if not isinstance(entry.get("id"), int | str):
+        raise RecordError("a category needs an id", code="KP-COCO-CATEGORY", place=here, expected="an integer id")
+    found: int | str = entry["id"]
+    return found
 
 
 def _entries(raw: bytes | None, place: str) -> list[dict[str, Any]]:
@@ -148,13 +158,15 @@ def _edges(raw: Any, k: int, here: str, collector: Collector) -> tuple[tuple[int
     for i, edge in enumerate(raw):
         right = isinstance(edge, list) and len(edge) == 2 and all(type(end) is int for end in edge)
         if not right:
-            raise RecordError(
+            wrong = RecordError(
                 "an edge is not a pair of integers",
                 code="KP-COCO-SKELETON",
                 place=f"{here}.skeleton[{i}]",
                 expected="[a, b], counted from 1",
                 got=str(edge)[:60],
             )
+            collector.error(wrong)
+            continue
         a, b = edge
         if 1 <= a <= k and 1 <= b <= k and a != b:
             edges.append((a - 1, b - 1))

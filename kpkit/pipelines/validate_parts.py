@@ -71,7 +71,7 @@ def look(
             labelled_rows.append(part.rows[seen.rows])
             for rule in asked:
                 if rule.scope == "persons" and rule.check is not None:
-                    results.setdefault(rule.id, []).append(_moved(rule.check(seen), part))
+                    results.setdefault(rule.id, []).append(_moved(rule.look(seen), part))
             if any(rule.scope == "tracks" for rule in asked):
                 tracked += _with_tracks(part)
         whole = outline.dataset(labels.source_rows())
@@ -102,7 +102,7 @@ def _result(rule: Rule, bird: View, results: list[Result], tracked: list[Part], 
     if rule.scope == "dataset":
         if rule.pictures and bird.pictures is None:
             return "the pictures were not found; say where they are with --images DIR"
-        return rule.check(bird)
+        return rule.look(bird)
     if rule.scope == "tracks":
         return _of_tracks(rule, bird, tracked, view)
     told = [one for one in results if not isinstance(one, str)]
@@ -137,7 +137,7 @@ def _of_tracks(rule: Rule, bird: View, tracked: list[Part], view: MakeView) -> R
     """A rule that follows tracks, on all persons that have one."""
     assert rule.check is not None
     if not tracked:
-        return rule.check(bird)
+        return rule.look(bird)
     if sum(len(part.dataset) for part in tracked) > TRACKED:
         return f"more than {TRACKED:,} persons have a track_id: look at the sequences one by one"
     datasets = [part.dataset for part in tracked]
@@ -147,7 +147,7 @@ def _of_tracks(rule: Rule, bird: View, tracked: list[Part], view: MakeView) -> R
     columns: dict[str, Any] = {name: concatenated([getattr(one, name) for one in datasets])[order] for name in names}
     index = np.concatenate([part.dataset.image_index + part.first_image for part in tracked])[order]
     together = Dataset.build(skeleton=bird.skeleton, images=bird.dataset.images, image_index=index, **columns)
-    result = rule.check(view(together))
+    result = rule.look(view(together))
     if isinstance(result, str):
         return result
     return [

@@ -107,6 +107,8 @@ class Limbs:
     @cached_property
     def size(self) -> Floats:
         """[E,m] float64 the person's size in pixels as its other limbs say; NaN where there are too few."""
+        if not self.limbs:
+            return self.length
         share = self.length / np.array([[limb.proportion] for limb in self.limbs])
         ordered = np.sort(np.ascontiguousarray(share.T), axis=1)
         others = (~np.isnan(ordered)).sum(axis=1) - 1

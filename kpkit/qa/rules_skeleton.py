@@ -110,7 +110,7 @@ RULES = [
         "another skeleton, draw wrong limbs, or crash the program that draws them. kpkit leaves the edge "
         "out.",
         help="write the edges anew, counted from 1",
-        codes=("KP-SKELETON-EDGE",),
+        codes=("KP-SKELETON-EDGE", "KP-COCO-SKELETON"),
     ),
     Rule(
         id="KP502",

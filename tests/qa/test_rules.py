@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from kpkit.core import catalog
 from kpkit.core.dataset import Dataset, ImageTable
 from kpkit.core.skeleton import Skeleton
+from kpkit.pipelines.findings import Places
 from kpkit.qa.rule_table import rules, selected
 from kpkit.qa.rules import Found, Result, View
 from kpkit.qa.rules_boxes import far_from_box, no_area, no_box, outside, overshoot
@@ -17,6 +20,8 @@ from kpkit.qa.rules_limbs import drift, limb_lengths
 from kpkit.qa.rules_persons import duplicates, one_spot
 from kpkit.qa.rules_sides import facing, single_limb, whole_person
 from kpkit.qa.rules_skeleton import lopsided_edges, lopsided_sigmas
+from kpkit.testing import datasets
+from kpkit.testing.restrict import EVERYTHING
 from tests.qa.people import BODY, NAMES
 
 COCO = catalog.skeleton("coco17")
@@ -276,6 +281,19 @@ def test_every_rule_works_on_every_skeleton_and_on_nothing(name):
             if rule.check is not None and not rule.pictures:
                 result = rule.check(View(dataset))
                 assert isinstance(result, str) or all(isinstance(one, Found) for one in result)
+
+
+@given(dataset=datasets(EVERYTHING))
+def test_no_dataset_is_too_strange_for_a_rule_or_for_naming_its_places(dataset):
+    places = Places(dataset, Path("labels.kpk"))
+    view = View(dataset, format="coco")
+    for rule in rules():
+        result = rule.look(view) if not rule.pictures else []
+        for found in result if not isinstance(result, str) else []:
+            findings = list(places.from_rule(rule, found))
+            assert len(findings) == len(found)
+            assert all(one.place and 0 <= one.confidence <= 1 for one in findings)
+            assert "{" not in "".join(one.message for one in findings if "{" not in "".join(dataset.skeleton.keypoints))
 
 
 def test_ids_are_unique_and_every_rule_says_what_why_and_what_to_do():
