@@ -10,11 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import kpkit
 from kpkit.core.dataset import Dataset
 from kpkit.core.report import Collector
 from kpkit.formats.base import Format, ReadOptions
 from kpkit.formats.mpii_mat import assemble
 from kpkit.formats.mpii_walk import walk
+from kpkit.formats.native_index import group_folder
+from kpkit.formats.native_index import place as tables_of
+from kpkit.formats.native_join import join
 from kpkit.formats.native_parquet import footer_digest
 from kpkit.guard import read_bytes
 from kpkit.pipelines.find import get_format
@@ -147,9 +151,25 @@ def mend_native(folder: Path) -> None:
             described |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
             if name.endswith(".parquet"):
                 described["footer_sha256"] = footer_digest(file)
+        for number, group in enumerate(document.get("parts", {}).get("folders", ())):
+            content = mended_index(folder, number)
+            group |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     except (ValueError, KeyError, TypeError, AttributeError, OSError, RecursionError):
         return
     place.write_text(json.dumps(document))
+
+
+def mended_index(folder: Path, group: int) -> bytes:
+    """The index of a folder of parts, with sizes and checksums as its files now have them."""
+    place = group_folder(folder, group) / "index.json"
+    entries = json.loads(place.read_bytes())
+    for number, entry in enumerate(entries):
+        for name, file in zip(("instances_file", "images_file"), tables_of(folder, number), strict=True):
+            data = file.read_bytes()
+            digests = {"sha256": hashlib.sha256(data).hexdigest(), "footer_sha256": footer_digest(file)}
+            entry[name] |= {"bytes": len(data), **digests}
+    place.write_text(json.dumps(entries))
+    return place.read_bytes()
 
 
 def native_seeds(folder: Path) -> list[Path]:
@@ -158,7 +178,21 @@ def native_seeds(folder: Path) -> list[Path]:
     coco = coco_seeds(_made(folder / "coco"))[-1]
     with_rows = folder / "rows.kpk"
     write(read_with(get_format("coco"), coco, ReadOptions(), Collector()), with_rows, "native")
-    return [*found, with_rows]
+    return [*found, with_rows, *cut_seeds(folder)]
+
+
+def cut_seeds(folder: Path) -> list[Path]:
+    """One in parts."""
+    kpkit.convert("coco", "native", folder / "coco" / "foreign.json", output=folder / "cut.kpk", part_size=2)
+    return [folder / "cut.kpk"]
+
+
+def read_in_parts(path: Path, collector: Collector) -> Dataset:
+    """A COCO file as a large one is read."""
+    parts = get_format("coco").parts(path, ReadOptions(), collector, 2)
+    if parts is None:
+        return plain("coco")(path, collector)
+    return join([ref.load(collector) for ref in parts.refs()], parts.n, str(path))
 
 
 def _made(folder: Path) -> Path:
@@ -172,6 +206,7 @@ NATIVE = Reader("native", "native", native_seeds, plain("native"), target="coco"
 READERS: tuple[Reader, ...] = (
     COCO,
     replace(COCO, name="coco, little memory", read=plain("coco", ReadOptions(low_memory=True))),
+    replace(COCO, name="coco, in parts", read=read_in_parts, rate=0.5),
     Reader("coco results", "coco", result_seeds, plain("coco")),
     Reader("mpii json", "mpii", written("mpii", "people.json"), plain("mpii"), target="coco"),
     Reader("mpii mat, in process", "mpii", mat_seeds, read_mat_here, target="coco", rate=0.5),
