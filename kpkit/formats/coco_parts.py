@@ -7,7 +7,7 @@ it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -96,9 +96,12 @@ class CocoParts:
     """
 
     def __init__(self, path: Path, options: ReadOptions, collector: Collector, size: int) -> None:
-        self._plan = plan(path, options, collector)
+        found = plan(path, options, collector)
         self.size = size
-        self.n, self.m = len(self._plan.kept), len(self._plan.images)
+        self.n, self.m = len(found.kept), len(found.images)
+        # Each part reads its own images.
+        self._plan = replace(found, images=found.images.take(np.zeros(0, np.int64)))
+        del found
         self._ranges = cut(np.bincount(self._plan.image_index, minlength=self.m), size)
 
     def __len__(self) -> int:

@@ -32,7 +32,7 @@ from kpkit.formats.jsonscan import scan
 from kpkit.formats.native_join import concatenated
 
 # Blocks of rows whose points are in memory while they are checked.
-CHECKED_AT_ONCE = 16
+CHECKED_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -175,6 +175,8 @@ class _Look:
         blocks = blocks_of(rows, path)
         while some := list(islice(blocks, CHECKED_AT_ONCE)):
             self._add(some, whole)
+            # Or they would be there until the next ones are.
+            some.clear()
         columns = {name: concatenated([*found, _NONE]) for name, found in self._columns.items()}
         index = np.concatenate([*self._index, _NONE])
         keep = check_references(index, columns, categories.ids, images, whole)
