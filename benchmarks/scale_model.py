@@ -2,8 +2,8 @@
 
     python scale_model.py [--speed PERSONS] [--bytes BYTES] [--held BYTES] [--part-size N] [--cores N] ...
 
-The speed of a core, the bytes of a person and the memory of the process that plans are what scale.py measured; the index
-is made and weighed, not estimated. A task costs a Dask scheduler 1.7 ms, and 2.6 kB while it waits. Prices are
+The speed of a core, the bytes of a person and the memory of the process that plans are what scale.py measured; the
+index is made and weighed, not estimated. A task costs a Dask scheduler 1.7 ms, and 2.6 kB while it waits. Prices are
 parameters, with those usual at large providers in 2026 as defaults.
 """
 
