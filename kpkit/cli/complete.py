@@ -29,3 +29,10 @@ def codecs() -> list[str]:
     from kpkit import registry
 
     return registry.names(registry.CODECS)
+
+
+def rules() -> list[str]:
+    """Ids of all rules of `kpkit validate`."""
+    from kpkit.qa import rule_table
+
+    return [rule.id for rule in rule_table.rules()]

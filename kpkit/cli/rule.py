@@ -7,11 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
+from kpkit.cli import complete
 from kpkit.cli.command import reporting
 from kpkit.cli.output import Console, Part
 
 Code = Annotated[
-    str | None, typer.Argument(metavar="CODE", help="Id or name of a rule. Left out: all rules.", show_default=False)
+    str | None,
+    typer.Argument(
+        metavar="CODE",
+        help="Id or name of a rule. Left out: all rules.",
+        show_default=False,
+        autocompletion=complete.rules,
+    ),
 ]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from kpkit.cli import complete
 from kpkit.cli.command import reporting
 from kpkit.cli.label_options import (
     From,
@@ -34,12 +35,19 @@ Select = Annotated[
         "--select",
         metavar="CODES",
         help="Only these rules: ids (KP101), beginnings of ids (KP1) or names, with commas between.",
+        autocompletion=complete.rules,
         rich_help_panel=RULES,
     ),
 ]
 Ignore = Annotated[
     list[str] | None,
-    typer.Option("--ignore", metavar="CODES", help="Not these rules.", rich_help_panel=RULES),
+    typer.Option(
+        "--ignore",
+        metavar="CODES",
+        help="Not these rules.",
+        autocompletion=complete.rules,
+        rich_help_panel=RULES,
+    ),
 ]
 FailOn = Annotated[
     Literal["error", "warning", "note"],
@@ -108,7 +116,8 @@ def validate(
     if not fix and (output is not None or force or dry_run):
         raise UsageError("-o, --force and --dry-run belong to --fix", code="KP-FIX", help="add --fix")
     job = ValidateJob(source=source, select=select or (), ignore=ignore or (), whole=fix)
-    found = run(job)
+    with console.progress() as progress:
+        found = run(job, progress)
     if fix:
         found = _mended(console, job, found, output, force=force, dry_run=dry_run, every=all_)
     print_validation(console, found, every=all_)

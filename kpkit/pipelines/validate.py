@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,6 +22,8 @@ from kpkit.pipelines.validate_parts import Look, look
 from kpkit.qa.rule_table import selected
 from kpkit.qa.rules import CategoryText, Found, PictureFacts, Rule, View
 from kpkit.qa.rules_pictures import splits_of
+
+Progress = Callable[[str, int, int], None]
 
 SCHEMA_VERSION = 1
 LEVELS: tuple[Severity, ...] = ("note", "warning", "error")
@@ -133,7 +135,7 @@ class Validation:
         }
 
 
-def run(job: ValidateJob) -> Validation:
+def run(job: ValidateJob, progress: Progress | None = None) -> Validation:
     """Read and check.
 
     Raises UsageError for an unknown rule or no single candidate, InputError where the file cannot be read at all.
@@ -145,18 +147,20 @@ def run(job: ValidateJob) -> Validation:
     source = replace(job.source, pictures_may_lack=True)
     labels = None if job.whole else open_parts(source, collector)
     if labels is not None:
-        return _in_parts(labels, rules, collector, start)
+        return _in_parts(labels, rules, collector, start, progress)
     loaded = load_labels(source, collector)
     read = time.perf_counter()
     validation = Validation(loaded, rules)
     with uncollected():
         _take_issues(validation, collector.issues)
-        check(validation, view_of(loaded, rules))
+        check(validation, view_of(loaded, rules, progress))
     validation.seconds = {"reading": read - start, "checking": time.perf_counter() - read}
     return validation
 
 
-def _in_parts(labels: LabelParts, rules: list[Rule], collector: Collector, start: float) -> Validation:
+def _in_parts(
+    labels: LabelParts, rules: list[Rule], collector: Collector, start: float, progress: Progress | None
+) -> Validation:
     """Read and check part by part."""
     read = time.perf_counter()
 
@@ -168,7 +172,7 @@ def _in_parts(labels: LabelParts, rules: list[Rule], collector: Collector, start
         rules,
         collector,
         lambda part: View(part, format=labels.format.name),
-        lambda outline: view_of(loaded(outline), rules),
+        lambda outline: view_of(loaded(outline), rules, progress),
     )
     validation = Validation(loaded(seen.outline), rules, seen=seen)
     validation.columns, validation.unchecked = seen.columns, seen.unchecked
@@ -177,7 +181,7 @@ def _in_parts(labels: LabelParts, rules: list[Rule], collector: Collector, start
     return validation
 
 
-def view_of(loaded: Loaded, rules: Sequence[Rule]) -> View:
+def view_of(loaded: Loaded, rules: Sequence[Rule], progress: Progress | None = None) -> View:
     """The labels as rules see them; the pictures are looked at where a rule needs them and they are there."""
     wanted = {rule.id for rule in rules if rule.pictures}
     dataset, pictures = loaded.dataset, None
@@ -185,7 +189,7 @@ def view_of(loaded: Loaded, rules: Sequence[Rule]) -> View:
         from kpkit.pipelines.pictures import look_at
 
         several = TWO_SPLITS in wanted and len(set(splits_of(dataset.images)) - {""}) > 1
-        pictures = look_at(dataset.images, loaded.images, prints=several)
+        pictures = look_at(dataset.images, loaded.images, prints=several, progress=progress)
         dataset = _with_sizes(dataset, pictures)
     return View(dataset, format=_format(loaded), categories=_categories(dataset), pictures=pictures)
 
