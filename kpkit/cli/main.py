@@ -24,6 +24,7 @@ from kpkit.cli import (
     demo,
     diff,
     doctor,
+    evaluate,
     formats,
     heatmaps,
     info,
@@ -58,6 +59,7 @@ LABELS, KNOWLEDGE, PROGRAM = "Labels", "What kpkit knows", "kpkit itself"
 for _name, _function, _panel in (
     ("convert", convert.convert, LABELS),
     ("augment", augment.augment, LABELS),
+    ("eval", evaluate.evaluate, LABELS),
     ("diff", diff.diff, LABELS),
     ("heatmaps", heatmaps.heatmaps, LABELS),
     ("shards", shards.shards, LABELS),
