@@ -40,6 +40,23 @@ Force = Annotated[
     bool,
     typer.Option("--force", help="Replace a dataset of that name; with --pull: the output.", rich_help_panel=DATASET),
 ]
+Shards = Annotated[
+    Path | None,
+    typer.Option(
+        "--shards",
+        metavar="DIR",
+        help="Lay the targets of these shards over the pictures (see `kpkit heatmaps`).",
+        rich_help_panel=DATASET,
+    ),
+]
+Findings = Annotated[
+    bool,
+    typer.Option(
+        "--findings/--no-findings",
+        help="Tag what `kpkit validate` finds, with a saved view for each kind.",
+        rich_help_panel=DATASET,
+    ),
+]
 Delete = Annotated[
     str,
     typer.Option(
@@ -106,6 +123,8 @@ def view(
     image_sizes: ImageSizes = None,
     image_list: ImageList = None,
     layout: Layout = None,
+    shards: Shards = None,
+    findings: Findings = True,
     name: Name = "",
     persistent: Persistent = False,
     force: Force = False,
@@ -139,9 +158,17 @@ def view(
             f"{'-o' if output is not None else '--dry-run'} goes with --pull",
             help="kpkit view --pull NAME -o OUT writes labels",
         )
-    from kpkit.pipelines.view import AppJob, ViewJob, run
+    from kpkit.pipelines.view import ViewJob, run
+    from kpkit.pipelines.view_app import AppJob
 
-    job = ViewJob(source=source_of(given), name=name, persistent=persistent or no_launch, force=force)
+    job = ViewJob(
+        source=source_of(given),
+        name=name,
+        persistent=persistent or no_launch,
+        force=force,
+        shards=shards,
+        findings=findings,
+    )
     with console.progress() as progress:
         report = run(job, progress=progress)
     _print_view(console, report)
@@ -151,7 +178,7 @@ def view(
 
 
 def _serve(console: Console, report: ViewReport, job: Any) -> None:
-    from kpkit.pipelines.view import keep_if_edited, open_app
+    from kpkit.pipelines.view_app import keep_if_edited, open_app
 
     console.note("FiftyOne's App is starting ...")
     try:
@@ -171,7 +198,7 @@ def _serve(console: Console, report: ViewReport, job: Any) -> None:
 
 
 def _delete(console: Console, name: str) -> int:
-    from kpkit.pipelines.view import delete
+    from kpkit.pipelines.view_app import delete
 
     delete(name)
     if console.as_json:
@@ -212,6 +239,10 @@ def _print_view(console: Console, report: ViewReport) -> None:
         ["  labels", f"{report.labels} ({report.format})"],
         ["  images", report.images],
         ["  dataset", f"{report.name}{kept}"],
+        ["  groups", f"{report.groups:,}, a source and its copies each" if report.groups else ""],
+        ["  masks", f"{report.masks:,}" if report.masks else ""],
+        ["  heatmaps", f"{report.heatmaps:,}" if report.heatmaps else ""],
+        ["  findings", ", ".join(f"{count:,} {tag}" for tag, count in report.findings.items())],
         ["  views", ", ".join(report.views)],
     ]
     console.table(("", ""), [row for row in rows if row[1]])

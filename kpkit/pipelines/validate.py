@@ -150,10 +150,7 @@ def run(job: ValidateJob, progress: Progress | None = None) -> Validation:
         return _in_parts(labels, rules, collector, start, progress)
     loaded = load_labels(source, collector)
     read = time.perf_counter()
-    validation = Validation(loaded, rules)
-    with uncollected():
-        _take_issues(validation, collector.issues)
-        check(validation, view_of(loaded, rules, progress))
+    validation = look_over(loaded, rules, collector.issues, progress)
     validation.seconds = {"reading": read - start, "checking": time.perf_counter() - read}
     return validation
 
@@ -178,6 +175,20 @@ def _in_parts(
     validation.columns, validation.unchecked = seen.columns, seen.unchecked
     _take_issues(validation, collector.issues)
     validation.seconds = {"reading": read - start, "checking": time.perf_counter() - read}
+    return validation
+
+
+def look_over(
+    loaded: Loaded, rules: Sequence[Rule], issues: Sequence[Issue], progress: Progress | None = None
+) -> Validation:
+    """Check labels that were read already.
+
+    issues  what their reader noticed
+    """
+    validation = Validation(loaded, list(rules))
+    with uncollected():
+        _take_issues(validation, issues)
+        check(validation, view_of(loaded, rules, progress))
     return validation
 
 

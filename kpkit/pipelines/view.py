@@ -7,8 +7,8 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,12 @@ from kpkit.errors import RecordError, UsageError
 from kpkit.pipelines.bulk import uncollected
 from kpkit.pipelines.images import header_size
 from kpkit.pipelines.load import LabelSource, Loaded, load_labels
-from kpkit.qa import fiftyone_app, fiftyone_database, fiftyone_dataset
+from kpkit.pipelines.view_findings import FindingTags, finding_tags
+from kpkit.pipelines.view_groups import groups_of
+from kpkit.pipelines.view_heatmaps import heatmaps_of
+from kpkit.qa import fiftyone_database, fiftyone_dataset
 from kpkit.qa.fiftyone_documents import Shown
-from kpkit.qa.fiftyone_fields import ADDED, MISSING
-from kpkit.qa.fiftyone_pull import is_edited, pull
+from kpkit.qa.fiftyone_fields import MISSING
 
 Progress = Callable[[str, int, int], None]
 _UNNAMEABLE = re.compile(r"[^A-Za-z0-9_.-]+")
@@ -36,9 +38,13 @@ class ViewJob:
 
     name   "": made from the input's name        persistent  the dataset stays when the last program leaves FiftyOne
     force  replace a dataset of that name
+    shards    folder of `kpkit heatmaps`, whose targets are laid over the pictures
+    findings  run the rules of `validate` and tag what they find
     """
 
     source: LabelSource
+    shards: Path | None = None
+    findings: bool = True
     name: str = ""
     persistent: bool = False
     force: bool = False
@@ -51,6 +57,8 @@ class ViewReport:
     name      of the dataset            counts   images, instances and joints by flag
     samples   pictures stored           missing  of them without a file
     left_out  images without a size     views    saved with the dataset
+    groups    source pictures whose copies stand together; 0: single pictures
+    masks, heatmaps  pictures that have one       findings  tag -> persons and images
     """
 
     name: str
@@ -62,6 +70,9 @@ class ViewReport:
     missing: int = 0
     left_out: int = 0
     groups: int = 0
+    masks: int = 0
+    heatmaps: int = 0
+    findings: dict[str, int] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     views: list[str] = field(default_factory=list)
     issues: list[Issue] = field(default_factory=list)
@@ -90,12 +101,14 @@ def run(job: ViewJob, progress: Progress | None = None) -> ViewReport:
             else "image paths in the labels",
             help="say where they are with --images DIR",
         )
-    shown, missing = _shown(loaded, loaded.images, collector)
     name = job.name or default_name(loaded.path)
+    shown, missing = _shown(loaded, loaded.images, collector)
+    found = finding_tags(loaded, collector.issues) if job.findings else FindingTags()
+    shown = _with_extras(shown, found, job, loaded, collector)
     fiftyone = fiftyone_database.load()
     with fiftyone_dataset.new_dataset(fiftyone, name, force=job.force) as dataset, uncollected():
         stored = fiftyone_dataset.fill(fiftyone, dataset, shown, _info(job.source, loaded, shown), progress)
-        views = fiftyone_dataset.save_views(fiftyone, dataset, [])
+        views = fiftyone_dataset.save_views(fiftyone, dataset, found.views)
         dataset.persistent = job.persistent
     return ViewReport(
         name=name,
@@ -107,77 +120,14 @@ def run(job: ViewJob, progress: Progress | None = None) -> ViewReport:
         missing=missing,
         left_out=len(loaded.dataset.images) - stored,
         counts=loaded.dataset.counts(),
+        groups=len({key for key, _ in shown.groups.values()}),
+        masks=len(shown.masks),
+        heatmaps=len(shown.heatmaps),
+        findings=found.counts,
         views=views,
         issues=collector.issues,
         seconds=time.perf_counter() - started,
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class AppJob:
-    """Where the App is served.
-
-    port     None: the first free one from 5151 on      remote  no browser is opened here
-    address  one of this machine's; 127.0.0.1 cannot be reached from elsewhere
-    """
-
-    port: int | None = None
-    address: str = fiftyone_app.ADDRESS
-    remote: bool = False
-
-
-@contextlib.contextmanager
-def open_app(name: str, job: AppJob) -> Iterator[OpenApp]:
-    """Serve a dataset in FiftyOne's App.
-
-    Raises UsageError where the port is taken, InputError where the App does not start.
-    """
-    fiftyone = fiftyone_database.load()
-    port = fiftyone_app.free_port(job.port, job.address)
-    dataset = fiftyone.load_dataset(name)
-    with fiftyone_app.serve(fiftyone, dataset, port=port, address=job.address, remote=job.remote) as session:
-        yield OpenApp(name, fiftyone_app.url(job.address, port, name), port, session, job.remote)
-
-
-@dataclass(frozen=True)
-class OpenApp:
-    """A dataset in FiftyOne's App: its name, where a browser finds it, and FiftyOne's session."""
-
-    name: str
-    url: str
-    port: int
-    session: Any
-    remote: bool
-
-    def wait(self) -> None:
-        """Until all browser windows are closed, or, where none was opened here, until interrupted."""
-        fiftyone_app.wait(self.session, remote=self.remote)
-
-
-def keep_if_edited(name: str) -> bool:
-    """Keep a dataset beyond the end of this program if anything was edited in it; whether that is so.
-
-    FiftyOne deletes what is not persistent, and with it an afternoon's work.
-    """
-    fiftyone = fiftyone_database.load()
-    if not fiftyone.dataset_exists(name):
-        return False
-    dataset = fiftyone_dataset.load_ours(fiftyone, name)
-    dataset.reload()
-    info = dataset.info[ADDED]
-    found = pull(dataset, int(info["joints"]))
-    if not dataset.persistent and is_edited(found, int(info["stored"])):
-        dataset.persistent = True
-        return True
-    return False
-
-
-def delete(name: str) -> None:
-    """Delete a dataset that kpkit made from FiftyOne; the labels and pictures stay where they are.
-
-    Raises UsageError where there is none, or another program made it.
-    """
-    fiftyone_dataset.load_ours(fiftyone_database.load(), name).delete()
 
 
 def default_name(path: Path) -> str:
@@ -206,6 +156,23 @@ def _shown(loaded: Loaded, root: Path, collector: Collector) -> tuple[Shown, int
     return Shown(
         dataset=loaded.dataset, files=files, sizes=_sizes(loaded.dataset, files, there, collector), image_tags=tags
     ), len(absent)
+
+
+def _with_extras(shown: Shown, found: FindingTags, job: ViewJob, loaded: Loaded, collector: Collector) -> Shown:
+    """What is shown beside the labels: findings, copies as groups, masks, targets."""
+    groups = groups_of(loaded.dataset, loaded.path)
+    image_tags = {row: [*tags] for row, tags in shown.image_tags.items()}
+    for row, tags in found.images.items():
+        image_tags.setdefault(row, []).extend(tags)
+    heatmaps = heatmaps_of(job.shards, loaded.dataset, shown.sizes, collector) if job.shards is not None else {}
+    return replace(
+        shown,
+        person_tags=found.persons,
+        image_tags=image_tags,
+        groups=groups.groups,
+        masks=groups.masks,
+        heatmaps=heatmaps,
+    )
 
 
 def _sizes(dataset: Dataset, files: list[str], there: list[bool], collector: Collector) -> NDArray[np.float64]:

@@ -20,10 +20,11 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class SavedView:
-    """A view kept with the dataset: persons that carry one tag."""
+    """A view kept with the dataset: persons, or images, that carry one tag."""
 
     name: str
     tag: str
+    persons: bool
     description: str = ""
 
 
@@ -90,7 +91,8 @@ def fill(fiftyone: Any, dataset: Any, shown: Shown, info: Mapping[str, Any], pro
     slices = list(dict.fromkeys(name for _, name in shown.groups.values()))
     if slices:
         dataset.add_group_field(GROUP, default=SOURCE if SOURCE in slices else slices[0])
-    declare(fiftyone, dataset, shown.dataset.skeleton)
+    extras = {"masks": bool(shown.masks), "heatmaps": bool(shown.heatmaps)}
+    declare(fiftyone, dataset, shown.dataset.skeleton, **extras)
     total = len(shown.files)
     if not total:
         return 0
@@ -116,18 +118,21 @@ def _batches(found: Iterator[Document]) -> Iterator[list[Document]]:
 def save_views(fiftyone: Any, dataset: Any, views: list[SavedView]) -> list[str]:
     """Keep the views that show something; returns their names."""
     field = fiftyone.ViewField
+    # In a dataset of groups a view shows one slice; these are to find persons wherever they are.
+    every = dataset.select_group_slices(dataset.group_slices) if dataset.media_type == "group" else dataset
     persons = {
         "occluded > 50 %": (field("occluded_share") > 0.5, "persons of whose labelled joints most are occluded"),
         "without a joint": ((field("labelled") == 0) & (field("label") != "crowd"), "persons without a labelled joint"),
         "crowds": (field("label") == "crowd", ""),
         "truncated": (field("visibility").contains(TRUNCATED), "persons with a joint outside the frame"),
     }
-    found = [(name, dataset.filter_labels(POINTS, one), about) for name, (one, about) in persons.items()]
+    found = [(name, every.filter_labels(POINTS, one), about) for name, (one, about) in persons.items()]
     for word in (VISIBLE, HIDDEN):
-        joints = dataset.filter_keypoints(POINTS, filter=field("visibility") == word)
+        joints = every.filter_keypoints(POINTS, filter=field("visibility") == word)
         found.append((f"{word} joints", joints, "nothing but these"))
     for one in views:
-        found.append((one.name, dataset.filter_labels(POINTS, field("tags").contains(one.tag)), one.description))
+        tagged = every.filter_labels(POINTS, field("tags").contains(one.tag))
+        found.append((one.name, tagged if one.persons else every.match_tags(one.tag), one.description))
     kept = []
     for name, view, about in found:
         if len(view):

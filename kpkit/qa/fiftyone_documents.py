@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -24,6 +24,7 @@ from kpkit.qa.fiftyone_fields import (
     EXACT,
     EXACT_VERSION,
     GROUP,
+    HEAT,
     HIDDEN,
     MASK,
     OCCLUDED,
@@ -44,7 +45,7 @@ class Shown:
     files        [M] absolute paths of the pictures
     sizes        [M,2] float64  width and height; NaN: the image cannot be shown
     person_tags  row of an instance -> tags (findings)      image_tags  row of an image -> tags
-    masks        row of an image -> PNG of what is covered
+    masks        row of an image -> PNG of what is covered     heatmaps  row of an image -> [h,w] uint8
     groups       row of an image -> (key of its group, slice); empty where images stand alone
     """
 
@@ -54,6 +55,7 @@ class Shown:
     person_tags: Mapping[int, list[str]] = field(default_factory=dict)
     image_tags: Mapping[int, list[str]] = field(default_factory=dict)
     masks: Mapping[int, str] = field(default_factory=dict)
+    heatmaps: Mapping[int, NDArray[np.uint8]] = field(default_factory=dict)
     groups: Mapping[int, tuple[str, str]] = field(default_factory=dict)
 
 
@@ -64,6 +66,7 @@ class Shapes:
     sample: Document
     point: Document
     box: Document
+    heatmap: Callable[[NDArray[np.uint8]], Document]
     has_instances: bool
 
 
@@ -84,6 +87,7 @@ def shapes(fiftyone: Any, dataset: Any, file: str, slice_name: str = "") -> Shap
         sample=document,
         point=_bare(fiftyone.Keypoint(points=[], **labels)),
         box=_bare(fiftyone.Detection(bounding_box=[], **labels)),
+        heatmap=lambda values: _bare(fiftyone.Heatmap(map=values, range=[0, 255])),
         has_instances=hasattr(fiftyone, "Instance"),
     )
 
@@ -173,6 +177,9 @@ class _Maker:
                 "tags": [],
                 "mask_path": self.shown.masks[image],
             }
+        if image in self.shown.heatmaps:
+            heatmap = self.shapes.heatmap(self.shown.heatmaps[image])
+            document[HEAT] = {**heatmap, "_id": self.new_id(), "tags": []}
         document[EXACT] = self._exact(image, rows, points, boxes)
         return document
 

@@ -46,7 +46,7 @@ def words(visibility: NDArray[np.uint8], truncated: NDArray[np.bool_]) -> list[l
     return found
 
 
-def declare(fiftyone: Any, dataset: Any, skeleton: Skeleton) -> None:
+def declare(fiftyone: Any, dataset: Any, skeleton: Skeleton, *, masks: bool, heatmaps: bool) -> None:
     """Declare the fields and the skeleton, so that the App can filter by them before anything is loaded."""
     fo = fiftyone
     texts, integers, floats, flags = fo.StringField, fo.IntField, fo.FloatField, fo.BooleanField
@@ -67,6 +67,11 @@ def declare(fiftyone: Any, dataset: Any, skeleton: Skeleton) -> None:
     add(f"{POINTS}.keypoints.occluded_share", floats, description="occluded share of the labelled joints")
     add(f"{BOXES}.detections.crowd", flags)
     add(f"{BOXES}.detections.area", floats, description="pixels")
+    if masks:
+        add(MASK, fo.EmbeddedDocumentField, embedded_doc_type=fo.Segmentation, description="what occluders cover")
+        dataset.mask_targets = {MASK: {255: "covered"}}
+    if heatmaps:
+        add(HEAT, fo.EmbeddedDocumentField, embedded_doc_type=fo.Heatmap, description="strongest target of any joint")
     if len(skeleton):
         edges = [list(edge) for edge in skeleton.edges]
         labels = list(skeleton.keypoints)
