@@ -35,9 +35,9 @@ def labels(folder: Path, **changes: Any) -> Path:
     return save(folder / "annotations" / "person_keypoints_small.json", {**document(persons, images), **changes})
 
 
-def show(path: Path, name: str, **options: Any) -> ViewReport:
+def show(path: Path, name: str, *, images: Path | None = None, **options: Any) -> ViewReport:
     """Store labels in FiftyOne under a name, replacing what an earlier test left there."""
-    return run(ViewJob(source=LabelSource(input=path), name=name, force=True, **options))
+    return run(ViewJob(source=LabelSource(input=path, images=images), name=name, force=True, **options))
 
 
 def dataset_of(name: str) -> Any:

@@ -29,6 +29,7 @@ HELP = (
 SERVER_ANSWERS = 8
 SERVER_STARTS = 45
 SERVER_APPEARS = 15
+NO_REASON, LOG_LINES = "it ended at once", 60
 
 
 def load() -> Any:
@@ -194,7 +195,7 @@ def _watch(thread: threading.Thread, *, own: bool) -> str:
             seen = seen or alive
             if (seen and not alive) or (not seen and waited > SERVER_APPEARS):
                 thread.join(1)
-                return "it ended at once" if thread.is_alive() else ""
+                return NO_REASON if thread.is_alive() else ""
     return ""
 
 
@@ -208,20 +209,21 @@ def _name(process: Any) -> str:
 
 
 def _log_reason(folder: Path) -> str:
-    """The last error in the server's own log."""
+    """The first error in the server's own log of its last start."""
     try:
-        lines = (folder / "log" / "mongo.log").read_text(errors="replace").splitlines()[-200:]
+        lines = (folder / "log" / "mongo.log").read_text(errors="replace").splitlines()[-LOG_LINES:]
     except OSError:
-        return "it ended at once"
-    for line in reversed(lines):
+        return NO_REASON
+    for line in lines:
         try:
             entry = json.loads(line)
         except ValueError:
             continue
         if isinstance(entry, dict) and entry.get("s") in {"E", "F"}:
-            detail = entry.get("attr", {})
-            return f"{entry.get('msg', '')}: {detail.get('error', detail)}"[:300]
-    return "it ended at once"
+            detail = entry.get("attr") or {}
+            told = next((detail[name] for name in ("error", "reason", "message") if name in detail), detail)
+            return " ".join(f"{entry.get('msg', '')}: {told}".split())[:200]
+    return NO_REASON
 
 
 def hidden(uri: str) -> str:
