@@ -221,7 +221,7 @@ def _log_reason(folder: Path) -> str:
             continue
         if isinstance(entry, dict) and entry.get("s") in {"E", "F"}:
             detail = entry.get("attr") or {}
-            told = next((detail[name] for name in ("error", "reason", "message") if name in detail), detail)
+            told = next((detail[name] for name in ("message", "reason", "error") if name in detail), detail)
             return " ".join(f"{entry.get('msg', '')}: {told}".split())[:200]
     return NO_REASON
 

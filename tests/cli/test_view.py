@@ -62,7 +62,7 @@ def assert_says_how_to_get_a_database(ran: Ran) -> None:
     assert "Traceback" not in ran.err
     lines = [line for line in ran.err.splitlines() if not line.startswith("Subprocess [")]
     # FiftyOne's own process says one line of its own.
-    assert len(lines) == 4
+    assert len(lines) <= 4
 
 
 @pytest.mark.usefixtures("fiftyone_uri")
