@@ -14,7 +14,7 @@ from pathlib import Path
 from measure import Run, Spread, ratios
 
 OURS = ("kpkit", "numpy", "msgspec", "typer")
-PEERS = ("datumaro", "hotcoco", "numpy", "scipy")
+PEERS = ("datumaro", "fiftyone", "hotcoco", "numpy", "scipy")
 HEADER = ("What", "ours", "peer", "times faster (wall)", "times faster (CPU)", "at least", "")
 
 
