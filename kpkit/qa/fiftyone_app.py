@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kpkit.errors import InputError, UsageError
+from kpkit.qa.fiftyone_database import apart_from_stdout
 
 ADDRESS, FIRST_PORT, TRIED = "127.0.0.1", 5151, 100
 # Seconds in which the App must answer; it takes five to fifteen on two cores.
@@ -60,8 +61,9 @@ def serve(fiftyone: Any, dataset: Any, *, port: int, address: str, remote: bool)
     # FiftyOne prints to stdout, also from threads of its own; results alone belong there.
     with contextlib.redirect_stdout(sys.stderr):
         thread = threading.Thread(target=work, name="fiftyone-app", daemon=True)
-        thread.start()
-        thread.join(APP_STARTS)
+        with apart_from_stdout():
+            thread.start()
+            thread.join(APP_STARTS)
         if not box:
             raise InputError(
                 f"FiftyOne's App did not start within {APP_STARTS} s" if not failed else "FiftyOne's App did not start",

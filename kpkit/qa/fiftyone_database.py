@@ -7,6 +7,7 @@ services are switched off during the import, and the connection is made afterwar
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -15,6 +16,7 @@ import sys
 import threading
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -162,8 +164,9 @@ def _connect(fiftyone: Any, uri: str) -> None:
             failed.append(error)
 
     thread = threading.Thread(target=work, name="fiftyone-database", daemon=True)
-    thread.start()
-    reason = _watch(thread, own=not uri)
+    with apart_from_stdout():
+        thread.start()
+        reason = _watch(thread, own=not uri)
     if not failed and not reason:
         return
     folder = str(fiftyone.config.database_dir)
@@ -172,6 +175,23 @@ def _connect(fiftyone: Any, uri: str) -> None:
         place=hidden(uri) if uri else folder,
         got=_log_reason(Path(folder)) if not uri and not _is_own(failed) else _first_line(failed[0]) or reason,
     ) from (failed[0] if failed else None)
+
+
+@contextlib.contextmanager
+def apart_from_stdout() -> Iterator[None]:
+    """Processes started inside write to stderr what they would write to stdout: results alone belong there."""
+    try:
+        sys.stdout.flush()
+        kept = os.dup(1)
+    except (OSError, ValueError):  # closed by the caller
+        yield
+        return
+    try:
+        os.dup2(2, 1)
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def _is_own(failed: list[BaseException]) -> bool:
