@@ -179,19 +179,21 @@ def _connect(fiftyone: Any, uri: str) -> None:
 
 @contextlib.contextmanager
 def apart_from_stdout() -> Iterator[None]:
-    """Processes started inside write to stderr what they would write to stdout: results alone belong there."""
+    """Processes started inside cannot write to stdout, where results alone belong; what they say stands in logs, too."""
     try:
         sys.stdout.flush()
         kept = os.dup(1)
     except (OSError, ValueError):  # closed by the caller
         yield
         return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(2, 1)
+        os.dup2(nowhere, 1)
         yield
     finally:
         os.dup2(kept, 1)
         os.close(kept)
+        os.close(nowhere)
 
 
 def _is_own(failed: list[BaseException]) -> bool:
