@@ -179,7 +179,7 @@ def _connect(fiftyone: Any, uri: str) -> None:
 
 @contextlib.contextmanager
 def apart_from_stdout() -> Iterator[None]:
-    """Processes started inside cannot write to stdout, where results alone belong; what they say stands in logs, too."""
+    """Processes started inside cannot write to stdout, where results alone belong; their logs say the same."""
     try:
         sys.stdout.flush()
         kept = os.dup(1)
