@@ -41,6 +41,7 @@ _BUILT_IN: dict[str, dict[str, str]] = {
         "megvii": "kpkit.targets.megvii:Megvii",
         "simcc": "kpkit.targets.simcc:Simcc",
         "paf": "kpkit.targets.paf:Paf",
+        "bottomup": "kpkit.targets.bottomup:BottomUp",
     },
     RULES: {
         "records": "kpkit.qa.rules_records:RULES",

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +23,7 @@ from kpkit.pipelines.augment_masks import read_mask
 from kpkit.pipelines.augment_task import first_patch
 from kpkit.pipelines.heatmaps_crops import Crops, Placed
 from kpkit.pipelines.heatmaps_plan import ImageRef, RenderPlan, ShardTask
+from kpkit.targets.occlusion import cell_shares
 
 Picture = NDArray[np.uint8]
 
@@ -157,7 +157,7 @@ class Pictures:
             region = None
             if masks:
                 whole = masks[0] if len(masks) == 1 else masks[0] | masks[1]
-                region = cv2.resize(whole, self._cells_wh, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+                region = cell_shares(whole, self._cells_wh[::-1])
         return (covered.image if image is not None else None), region
 
     def _cover(

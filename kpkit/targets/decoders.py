@@ -51,15 +51,20 @@ def maxima(maps: Array) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     return np.where(some[..., None], cells, 0), np.where(some, values, 0.0)
 
 
-def decode_maps(maps: Array, decoder: str, kernel: int = 11) -> tuple[Cells, NDArray[np.float64]]:
+def decode_maps(maps: Array, decoder: str, kernel: int | None = 11) -> tuple[Cells, NDArray[np.float64]]:
     """Cells and scores of maps by the decoder of a name.
 
     maps     [n,K,H,W]  float32
-    kernel   odd cells, of the blur before "dark" and "dark-udp"
+    kernel   odd cells, of the blur before "dark" and "dark-udp"; None: no blur
     returns  [n,K,2] float64 cells, [n,K] float64: the maxima's values
     """
     maps = np.asarray(maps, np.float32)
     at, scores = maxima(maps)
+    return np.where((scores > 0)[..., None], refined(maps, at, decoder, kernel), 0.0), scores
+
+
+def refined(maps: Array, at: NDArray[np.int64], decoder: str, kernel: int | None) -> Cells:
+    """Cells refined by the decoder of a name; arguments as in `decode_maps`, `at` [n,K,2].  [n,K,2] float64"""
     cells = at.astype(np.float64)
     if decoder == "quarter":
         cells += quarter(maps, at)
@@ -67,7 +72,7 @@ def decode_maps(maps: Array, decoder: str, kernel: int = 11) -> tuple[Cells, NDA
         cells += _newton(logarithms(maps, kernel, 1e-10, None), at, 2)
     elif decoder == "dark-udp":
         cells += _newton(logarithms(maps, kernel, 1e-3, 50.0), at, 1)
-    return np.where((scores > 0)[..., None], cells, 0.0), scores
+    return cells
 
 
 def quarter(maps: Array, at: NDArray[np.int64]) -> Cells:
@@ -95,9 +100,9 @@ def _taker(maps: Array, at: NDArray[np.int64]) -> Any:
     return take
 
 
-def logarithms(maps: Array, kernel: int, low: float, high: float | None) -> NDArray[np.float32]:
+def logarithms(maps: Array, kernel: int | None, low: float, high: float | None) -> NDArray[np.float32]:
     """Logarithm of the blurred maps, each clipped to [low, high].  [n,K,H,W] float32"""
-    found: NDArray[np.float32] = np.log(np.clip(blurred(maps, kernel), low, high))
+    found: NDArray[np.float32] = np.log(np.clip(maps if kernel is None else blurred(maps, kernel), low, high))
     return found
 
 

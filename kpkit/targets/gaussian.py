@@ -131,6 +131,11 @@ def from_cells(codec: Codec, cells: Cells) -> NDArray[np.float64]:
     return pixels
 
 
+def within(cells: Cells) -> Cells:
+    """Cells no further than a million from 0: limbs to points beyond that look the same, and float32 holds them."""
+    return np.clip(cells, -1e6, 1e6)
+
+
 def make_points(codec: Any, placed: Cells, sigma: NDArray[np.float32], drawn: Flags) -> Points:
     """Points of the joints that are drawn, with their weights; NaN and 0 for the others."""
     weights = np.where(drawn, joint_weights(codec.joint_weights, codec.skeleton), np.float32(0.0))

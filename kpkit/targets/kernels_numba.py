@@ -159,17 +159,18 @@ def _limbs(out: Array, mu: Array, starts: Array, pairs: Array, thickness: float,
             for person in range(starts[sample], starts[sample + 1]):
                 ax, ay = float(mu[person, pairs[limb, 0], 0]), float(mu[person, pairs[limb, 0], 1])
                 bx, by = float(mu[person, pairs[limb, 1], 0]), float(mu[person, pairs[limb, 1], 1])
-                length = math.sqrt((bx - ax) * (bx - ax) + (by - ay) * (by - ay))
+                dx, dy = bx - ax, by - ay
+                length = math.sqrt(dx * dx + dy * dy)
                 if not length >= SHORTEST:
                     continue
-                ux, uy = (bx - ax) / length, (by - ay) / length
+                ux, uy = np.float32(dx / length), np.float32(dy / length)
                 left, right = _limb_window(ax, bx, thickness, truncated, width)
                 top, bottom = _limb_window(ay, by, thickness, truncated, height)
                 for y in range(top, bottom):
                     for x in range(left, right):
-                        if abs((x - ax) * uy - (y - ay) * ux) <= thickness:
-                            out[sample, 2 * limb, y, x] += np.float32(ux)
-                            out[sample, 2 * limb + 1, y, x] += np.float32(uy)
+                        if abs((x - ax) * dy - (y - ay) * dx) <= thickness * length:
+                            out[sample, 2 * limb, y, x] += ux
+                            out[sample, 2 * limb + 1, y, x] += uy
                             count[y, x] += 1
                             several = several or count[y, x] > 1
             if several:

@@ -49,19 +49,20 @@ def limbs(out: Array, mu: Array, starts: Array, pairs: Array, thickness: float, 
 def _limb(total: Array, count: Array, first: Array, second: Array, thickness: float, truncated: bool) -> None:
     """Adds one limb's vectors to `total` [2,H,W] and 1 to `count` [H,W] where it is."""
     (ax, ay), (bx, by) = first.astype(np.float64), second.astype(np.float64)
-    length = np.sqrt((bx - ax) * (bx - ax) + (by - ay) * (by - ay))
+    dx, dy = bx - ax, by - ay
+    length = np.sqrt(dx * dx + dy * dy)
     if not length >= SHORTEST:
         return
-    ux, uy = (bx - ax) / length, (by - ay) / length
     left, right = limb_window(ax, bx, thickness, truncated, count.shape[1])
     top, bottom = limb_window(ay, by, thickness, truncated, count.shape[0])
     if right <= left or bottom <= top:
         return
     x, y = np.arange(left, right) - ax, np.arange(top, bottom)[:, None] - ay
-    near = np.abs(x * uy - y * ux) <= thickness
+    # float32 joints: float64 holds the products whole, so that it does not matter which end is counted from.
+    near = np.abs(x * dy - y * dx) <= thickness * length
     window = (slice(top, bottom), slice(left, right))
-    total[0][window] += near * np.float32(ux)
-    total[1][window] += near * np.float32(uy)
+    total[0][window] += near * np.float32(dx / length)
+    total[1][window] += near * np.float32(dy / length)
     count[window] += near
 
 

@@ -12,7 +12,7 @@ from kpkit.core.skeleton import Skeleton
 from kpkit.errors import UsageError
 from kpkit.targets import kernels
 from kpkit.targets.base import Array, Arrays, ArraySpec, Codec, Points, StoredType
-from kpkit.targets.gaussian import from_cells, make_points, to_cells
+from kpkit.targets.gaussian import from_cells, make_points, to_cells, within
 from kpkit.targets.options import CODE, positive
 from kpkit.targets.vectors import SIGNED
 from kpkit.targets.weights import JointWeights, check_joint_weights
@@ -68,7 +68,7 @@ class Paf(Codec):
     ) -> Points:
         """The limbs' ends; sigma is the thickness."""
         cells, labelled = to_cells(self, xy, visibility)
-        return make_points(self, cells, np.full(labelled.shape, self.thickness, np.float32), labelled)
+        return make_points(self, within(cells), np.full(labelled.shape, self.thickness, np.float32), labelled)
 
     def render(self, points: Points, dtype: StoredType = "float32") -> Arrays:
         """The fields of the limbs with both ends labelled."""

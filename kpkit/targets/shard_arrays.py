@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from kpkit.errors import FormatError
 from kpkit.targets.base import Codec, Points
 from kpkit.targets.manifest import Manifest
+from kpkit.targets.occlusion import OccludedTarget
 from kpkit.targets.shard_layout import POINTS, REGION, Array, ArrayLayout, Layout
 from kpkit.targets.shard_read import Shard
-from kpkit.targets.shard_targets import OccludedTarget, dense_of
+from kpkit.targets.shard_targets import dense_of
 
 # A shard, rows in it, and the places of these rows in the batch.
 Group = tuple[Shard, NDArray[np.int64], NDArray[np.int64]]

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpkit.targets.base import Codec, StoredType
+from kpkit.targets.occlusion import OccludedTarget
 from kpkit.targets.shard_layout import IMAGE, POINTS, REGION, Array
-from kpkit.targets.shard_targets import OccludedTarget, SampleLabels, dense_of, points_of
+from kpkit.targets.shard_targets import SampleLabels, dense_of, points_of
 
 BY_JOINT = ("visibility", "truncated", "occluded")
 # What a mirror is computed from, whatever was asked for.

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kpkit.targets.base import Arrays, Codec, Points, StoredType
-
-OccludedTarget = Literal["ignore", "absent", "keep"]
-# A cell is blanked from this share of it on, x 255.
-HALF = 128
+from kpkit.targets.occlusion import OccludedTarget, blank, cover_joints
 
 
 @dataclass(frozen=True)
@@ -36,15 +32,7 @@ class SampleLabels:
 def points_of(codec: Codec, labels: SampleLabels, rule: OccludedTarget) -> Points:
     """Where the targets stand; a covered joint has none, except under "keep"."""
     points = codec.prepare(labels.keypoints.astype(np.float64), labels.visibility, box_sizes(labels))
-    if rule == "keep" or not labels.occluded.any():
-        return points
-    covered = labels.occluded & (labels.visibility > 0)
-    weight = np.float32(0.0 if rule == "ignore" else 1.0)
-    return Points(
-        np.where(covered[..., None], np.float32(np.nan), points.mu),
-        points.sigma,
-        np.where(covered, weight, points.weights),
-    )
+    return cover_joints(points, labels.occluded, rule)
 
 
 def box_sizes(labels: SampleLabels) -> NDArray[np.float64]:
@@ -59,13 +47,4 @@ def dense_of(
 ) -> Arrays:
     """The arrays of the points, [n, *shape] in `dtype`, 0 inside covered regions except under "keep"."""
     arrays = codec.render(points, dtype)
-    if regions is None or rule == "keep":
-        return arrays
-    hidden = regions >= HALF
-    if hidden.any():
-        for name, spec in codec.spec().items():
-            if spec.is_map:
-                scale, offset = spec.scale_offset(dtype)
-                array = arrays[name]
-                array[np.broadcast_to(hidden[:, None], array.shape)] = round(-offset / scale)
-    return arrays
+    return arrays if regions is None else blank(codec, arrays, regions, rule, dtype)

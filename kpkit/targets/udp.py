@@ -140,12 +140,16 @@ class Udp(GaussianCodec):
 
 
 def snapped(cells: Cells, heatmap_size: tuple[int, int]) -> Cells:
-    """Cells rounded to what float32 holds at the map's far edge, so that mirrored peaks are mirrored to the bit.
+    """Cells rounded to what float32 holds both here and in the mirror, so that mirrored peaks are mirrored to the bit.
 
-    cells  [..., 2]  float64     returns  the same, changed by less than 4e-6 cells on maps up to 128
+    cells  [..., 2]  float64     returns  the same, changed by less than 4e-6 cells on maps up to 127
     """
-    step = 2.0 ** (int(np.ceil(np.log2(max(heatmap_size)))) - 24)
-    return np.rint(cells / step) * step
+    size = np.array(heatmap_size[::-1], np.float64)
+    # Mirrored points are equally far from the middle; float32 holds steps of 2^(e - 24) up to 2^e.
+    reach = 2.0 * np.maximum(np.abs(cells - 0.5 * (size - 1.0)), 0.5 * size.max())
+    step = np.ldexp(1.0, np.frexp(reach)[1] - 24)
+    rounded: Cells = np.rint(cells / step) * step
+    return rounded
 
 
 def _blur(one: Array, kernel: int) -> NDArray[np.float32]:
