@@ -19,14 +19,16 @@ from pathlib import Path
 import pytest
 
 # Where this is set, tests of FiftyOne fail where they would be skipped.
-REQUIRED = "KPKIT_REQUIRE_FIFTYONE"
+VARIABLE = "KPKIT_REQUIRE_FIFTYONE"
+# Read at once: tests see no settings of kpkit.
+REQUIRED = bool(os.environ.get(VARIABLE))
 STARTS = 60
 
 
 def unavailable(reason: str) -> None:
     """Skip, or fail where FiftyOne must be there."""
-    if os.environ.get(REQUIRED):
-        pytest.fail(f"{reason}, and {REQUIRED} is set")
+    if REQUIRED:
+        pytest.fail(f"{reason}, and {VARIABLE} is set")
     pytest.skip(reason)
 
 

@@ -12,12 +12,13 @@ import pytest
 import kpkit
 
 TOP = Path(__file__).resolve().parents[1]
-SCRIPTS = sorted((TOP / "examples").glob("*.py"))
+FIFTYONE = TOP / "examples" / "fiftyone_session.py"
+SCRIPTS = sorted(set((TOP / "examples").glob("*.py")) - {FIFTYONE})
 
 
-def run(script: Path, folder: Path) -> str:
+def run(script: Path, folder: Path, *, warnings: str = "error") -> str:
     done = subprocess.run(
-        [sys.executable, "-W", "error", str(script)],
+        [sys.executable, "-W", warnings, str(script)],
         capture_output=True,
         text=True,
         cwd=folder,
@@ -31,6 +32,19 @@ def run(script: Path, folder: Path) -> str:
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
 def test_example_runs_twice_in_the_same_folder(script, tmp_path):
     assert run(script, tmp_path) == run(script, tmp_path)
+
+
+@pytest.mark.usefixtures("fiftyone_uri")
+@pytest.mark.xdist_group("fiftyone")
+def test_session_with_fiftyone_brings_back_the_edit_and_the_tag_alone(tmp_path):
+    # FiftyOne's own deprecations are no errors of ours.
+    out = run(FIFTYONE, tmp_path, warnings="ignore").splitlines()
+    assert out[0].startswith("FiftyOne has 6 pictures of ")
+    assert out[-3:] == [
+        "scene_0000.jpg: person 1: left_wrist moved: [585.0625, 220.75] -> [300.5, 200.25]",
+        "scene_0000.jpg: person 1: left_wrist flag: 2 -> 1",
+        "scene_0000.jpg: person 1: tags [] -> ['kpkit:ok']",
+    ]
 
 
 def test_quickstart_makes_the_files_it_speaks_of(tmp_path):

@@ -120,7 +120,9 @@ def _check_server(uri: str) -> None:
             client.close()
     except PyMongoError as error:
         raise _no_database(
-            f"FiftyOne's database does not answer within {SERVER_ANSWERS} s", place=hidden(uri), got=_first_line(error)
+            f"FiftyOne's database does not answer within {SERVER_ANSWERS} s",
+            place=hidden(uri),
+            got=_first_line(error).split(" (")[0],
         ) from error
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests import fiftyone_server
 from tests.cli.conftest import TOP, Ran
 from tests.fiftyone_labels import dataset_of, labels, show
 
@@ -201,7 +202,7 @@ def test_without_fiftyone_the_pip_command_is_named(small):
 
 @pytest.fixture
 def installed() -> Any:
-    return pytest.importorskip("pymongo", reason="FiftyOne is not installed")
+    return fiftyone_server.mongod()
 
 
 def test_a_database_that_does_not_answer_costs_seconds_and_says_how_to_get_one(small, installed):
