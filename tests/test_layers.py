@@ -22,11 +22,16 @@ def test_no_module_imports_from_a_layer_above_its_own():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def is_module(place: Path) -> bool:
+    """Whether a module, or a package of modules, stands there."""
+    return place.with_suffix(".py").is_file() or (place / "__init__.py").is_file()
+
+
 def public_names_taken(path: Path) -> Iterator[str]:
     """What a module imports from the package's root that is no module itself."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module == "kpkit":
-            yield from (one.name for one in node.names if not (TOP / "kpkit" / one.name).with_suffix(".py").is_file())
+            yield from (one.name for one in node.names if not is_module(TOP / "kpkit" / one.name))
 
 
 def test_no_module_takes_public_names_from_the_root():

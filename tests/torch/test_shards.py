@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import kpkit
+from tests.augment_data import dataset
+from tests.shard_data import shards
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra torch)")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("shards")
+    shards(dataset(place / "data", images=6, persons=3), place / "out", shard_samples=5, with_images=True)
+    return place / "out"
+
+
+def loaded(folder: Path, **options: object) -> list[dict[str, object]]:
+    import kpkit.torch
+
+    samples = kpkit.torch.ShardDataset(folder)
+    return list(torch.utils.data.DataLoader(samples, batch_size=4, collate_fn=samples.collate, **options))
+
+
+def test_a_sample_has_the_numbers_of_the_plain_reader(folder):
+    import kpkit.torch
+
+    with kpkit.ShardDataset(folder) as plain:
+        ours, theirs = plain[7], kpkit.torch.ShardDataset(folder)[7]
+    for name, values in ours.items():
+        if name == "image":
+            np.testing.assert_array_equal(theirs[name].numpy(), values[..., ::-1].transpose(2, 0, 1))
+        elif isinstance(values, np.ndarray | np.generic):
+            np.testing.assert_array_equal(theirs[name].numpy(), values)
+        else:
+            assert theirs[name] == values
+
+
+@pytest.mark.parametrize("context", ["fork", "spawn"])
+def test_workers_deliver_every_sample_once_however_they_are_started(folder, context):
+    if context == "fork" and "fork" not in torch.multiprocessing.get_all_start_methods():
+        pytest.skip("no fork on this platform")
+    batches = loaded(folder, num_workers=2, multiprocessing_context=context, shuffle=True)
+    seen = sorted(one for batch in batches for one in batch["instance_id"])
+    with kpkit.ShardDataset(folder) as plain:
+        assert seen == sorted(plain.labels()["instance_id"])
+
+
+def test_workers_give_the_batches_of_one_process(folder):
+    here, there = loaded(folder), loaded(folder, num_workers=2, multiprocessing_context="fork")
+    for one, other in zip(here, there, strict=True):
+        assert torch.equal(one["heatmaps"], other["heatmaps"])
+        assert one["image_path"] == other["image_path"]
+
+
+def test_the_loaders_own_collation_gives_the_same_batches(folder):
+    import kpkit.torch
+
+    samples = kpkit.torch.ShardDataset(folder, names=["heatmaps", "weights", "instance_id"])
+    plain = next(iter(torch.utils.data.DataLoader(samples, batch_size=4)))
+    ours = next(iter(torch.utils.data.DataLoader(samples, batch_size=4, collate_fn=samples.collate)))
+    assert torch.equal(plain["heatmaps"], ours["heatmaps"])
+    assert plain["instance_id"].tolist() == list(ours["instance_id"])
+
+
+def test_flips_are_drawn_by_the_generator_of_torch_and_are_those_of_the_reader(folder):
+    import kpkit.torch
+
+    samples = kpkit.torch.ShardDataset(folder, flip=0.5)
+    torch.manual_seed(3)
+    first = samples.collate(samples.__getitems__(range(18)))
+    torch.manual_seed(3)
+    second = samples.collate(samples.__getitems__(range(18)))
+    flipped = first["flipped"].numpy()
+    assert torch.equal(first["heatmaps"], second["heatmaps"])
+    assert 0 < flipped.sum() < 18
+    with kpkit.ShardDataset(folder) as plain:
+        np.testing.assert_array_equal(first["heatmaps"].numpy(), plain.read(range(18), flip=flipped)["heatmaps"])
+
+
+def test_the_dataset_travels_to_workers_as_its_name(folder):
+    import kpkit.torch
+
+    samples = kpkit.torch.ShardDataset(folder, names=["weights"], flip=0.25)
+    copy = pickle.loads(pickle.dumps(samples))
+    assert (len(copy), copy.flip, copy.shards.names) == (len(samples), 0.25, ("weights",))
+    assert len(pickle.dumps(samples)) < 2000
+
+
+def test_a_sample_that_does_not_exist_is_an_index_error(folder):
+    import kpkit.torch
+
+    samples = kpkit.torch.ShardDataset(folder)
+    with pytest.raises(IndexError, match="18 of 18"):
+        samples[18]
+    assert samples[-1]["instance_id"] == samples[17]["instance_id"]
+
+
+def test_without_pytorch_the_error_names_the_extra(monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "kpkit.torch", raising=False)
+    with pytest.raises(kpkit.MissingExtraError) as missing:
+        __import__("kpkit.torch")
+    assert "kpkit[torch]" in missing.value.help
