@@ -41,17 +41,7 @@ def main() -> None:
         height = round(picture.shape[0] * WIDTH / picture.shape[1])
         small = cv2.resize(picture, (WIDTH, height), interpolation=cv2.INTER_AREA)
         cv2.imwrite(str(out), small, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-        leave()
-
-
-def leave() -> None:
-    """End FiftyOne's connection before its database ends: it would wait for it."""
-    import atexit
-
-    from fiftyone.core.odm import database
-
-    atexit.unregister(database._delete_non_persistent_datasets_if_allowed)
-    database._disconnect()
+        fiftyone_server.leave()
 
 
 if __name__ == "__main__":

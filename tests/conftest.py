@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,12 +42,7 @@ def fiftyone_uri() -> Iterator[str]:
         os.environ.update(FIFTYONE_DATABASE_URI=uri, FIFTYONE_DO_NOT_TRACK="true")
         os.environ.pop("FIFTYONE_PRIVATE_DATABASE_PORT", None)
         yield uri
-        if "fiftyone" in sys.modules:
-            # Otherwise it would wait for the stopped database when the process ends.
-            from fiftyone.core.odm import database
-
-            atexit.unregister(database._delete_non_persistent_datasets_if_allowed)
-            database._disconnect()
+        fiftyone_server.leave()
         for name, value in kept.items():
             os.environ.pop(name, None)
             if value is not None:

@@ -5,12 +5,14 @@ FiftyOne's own start would join whatever database another process of this machin
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib.util
 import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -81,6 +83,19 @@ def serve() -> Iterator[str]:
             process.kill()
             process.wait()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def leave() -> None:
+    """End this process's connection before the database ends: FiftyOne would wait for it when the process ends."""
+    if "fiftyone" not in sys.modules:
+        return
+    import mongoengine
+    from fiftyone.core.odm import database
+
+    atexit.unregister(database._delete_non_persistent_datasets_if_allowed)
+    if database._client is not None:
+        database._client.close()
+    mongoengine.disconnect_all()
 
 
 def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:

@@ -91,18 +91,8 @@ def run(job: ViewJob, progress: Progress | None = None) -> ViewReport:
     started = time.perf_counter()
     collector = Collector()
     loaded = load_labels(job.source, collector)
-    if loaded.images is None:
-        raise UsageError(
-            "the pictures of these labels were not found",
-            code="KP-IMAGES-WHERE",
-            place=str(loaded.path),
-            expected=f"e.g. {loaded.dataset.images.path[0]}"
-            if len(loaded.dataset.images)
-            else "image paths in the labels",
-            help="say where they are with --images DIR",
-        )
     name = job.name or default_name(loaded.path)
-    shown, missing = _shown(loaded, loaded.images, collector)
+    shown, missing = _shown(loaded, _pictures(loaded), collector)
     found = finding_tags(loaded, collector.issues) if job.findings else FindingTags()
     shown = _with_extras(shown, found, job, loaded, collector)
     fiftyone = fiftyone_database.load()
@@ -137,6 +127,19 @@ def default_name(path: Path) -> str:
         parent = path.resolve().parent
         stem = (parent.parent if parent.name in {"annotations", "annot", "labels"} else parent).name
     return _UNNAMEABLE.sub("-", stem).strip("-.") or "kpkit"
+
+
+def _pictures(loaded: Loaded) -> Path:
+    """The folder of the pictures; UsageError where it was not found."""
+    if loaded.images is not None:
+        return loaded.images
+    raise UsageError(
+        "the pictures of these labels were not found",
+        code="KP-IMAGES-WHERE",
+        place=str(loaded.path),
+        expected=", ".join(loaded.dataset.images.path[:1].tolist()) or "image paths in the labels",
+        help="say where they are with --images DIR",
+    )
 
 
 def _shown(loaded: Loaded, root: Path, collector: Collector) -> tuple[Shown, int]:

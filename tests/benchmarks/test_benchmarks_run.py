@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import kpkit
+from tests import fiftyone_server
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -129,3 +130,17 @@ def test_the_curve_of_exchanged_persons_is_printed(coco: Path) -> None:
     assert "| 0.5 | " in out
     assert "| elbow and wrist | " in out
     assert "shoulder to elbow: " in out
+
+
+@pytest.mark.slow
+def test_view_is_measured_against_fiftyones_own_importer(tmp_path: Path) -> None:
+    fiftyone_server.mongod()
+    out = script("view.py", "--images", 20, "--persons", 60, "--pairs", 1, "--work", tmp_path)
+    assert "60 persons in 20 images, 1 pairs, whole processes" in out
+    assert [row[0] for row in lines(out)] == [
+        "kpkit view, s",
+        "FiftyOne's importer, s",
+        "times faster (wall)",
+        "times faster (CPU)",
+    ]
+    assert out.rstrip().endswith(("met", "NOT MET"))

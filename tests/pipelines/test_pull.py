@@ -165,9 +165,8 @@ def test_a_person_added_in_fiftyone_gets_a_new_id_and_its_own_box(path):
     sample, _ = label_of("pull", 12)
     points = [[float("nan")] * 2] * 17
     points[0] = [10 / 333, 20 / 217]
-    who = fiftyone.Instance()
-    sample.keypoints.keypoints.append(fiftyone.Keypoint(label="person", points=points, instance=who))
-    sample.persons.detections.append(fiftyone.Detection(label="person", bounding_box=[0, 0, 1, 1], instance=who))
+    sample.keypoints.keypoints.append(fiftyone.Keypoint(label="person", points=points, person="new"))
+    sample.persons.detections.append(fiftyone.Detection(label="person", bounding_box=[0, 0, 1, 1], person="new"))
     sample.save()
     report, after = pull(path)
     new = after["annotations"][-1]
