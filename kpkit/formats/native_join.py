@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from kpkit.core.partition import Part
 from kpkit.core.table import Column, as_column
 from kpkit.errors import FormatError
 from kpkit.formats.jsonmerge import ChainedRows
-from kpkit.formats.jsonrows import Index, Rows, RowSource
+from kpkit.formats.jsonrows import ROW_COLUMNS, Index, Rows, RowSource
 from kpkit.formats.native_columns import HELP
 
 IMAGE_TABLE = ("id", "path", "width", "height", "split")
@@ -39,33 +39,135 @@ class ReorderedRows:
         return self.rows.chunks(self.order[index])
 
 
-def join(parts: Sequence[Part], n: int, place: str) -> Dataset:
-    """One dataset of all parts.
+def join(parts: Iterable[Part], n: int, place: str) -> Dataset:
+    """One dataset of all parts, which go as their columns are taken over.
 
     n  persons it must have      place  for messages
 
     Raises FormatError where a row is missing, or stands in two parts.
     """
-    order = _order(parts, n, place)
-    datasets = [part.dataset for part in parts]
-
-    def joined(columns: list[Column]) -> Column:
-        together = concatenated(columns)
-        return together if order is None else together[order]
-
-    columns = {name: joined([getattr(one, name) for one in datasets]) for name in INSTANCE_COLUMNS[1:]}
-    columns["image_index"] = joined([part.dataset.image_index + part.first_image for part in parts])
-    first = datasets[0]
-    images = ImageTable(
-        **{name: concatenated([getattr(one.images, name) for one in datasets]) for name in IMAGE_TABLE},
-        extras=_extras([(one.images.extras, len(one.images)) for one in datasets], concatenated),
-    )
+    pieces = _Pieces()
+    first: Dataset | None = None
+    for part in parts:
+        if first is None:
+            first = part.dataset.replace(source=None)
+        pieces.add(part)
+    assert first is not None
+    order = _order(pieces.rows, n, place)
+    columns: dict[str, Any] = {name: pieces.instances(name, order) for name in INSTANCE_COLUMNS}
+    images: dict[str, Any] = {name: concatenated(pieces.images.pop(name)) for name in IMAGE_TABLE}
+    table = ImageTable(**images, extras=_extras(pieces.image_extras, concatenated))
     return first.replace(
         **columns,
-        images=images,
-        extras=_extras([(one.extras, len(one)) for one in datasets], joined),
-        source=None if first.source is None else _source(parts, len(images), order, joined),
+        images=table,
+        extras=_extras(pieces.extras, lambda columns: _in_place(columns, order)),
+        source=pieces.source(columns, len(table), order),
     )
+
+
+class _Pieces:
+    """The columns of all parts, part by part; those that were put together are given away."""
+
+    def __init__(self) -> None:
+        self.rows: list[Index] = []
+        self.columns: dict[str, list[Column]] = {name: [] for name in INSTANCE_COLUMNS}
+        self.images: dict[str, list[Column]] = {name: [] for name in IMAGE_TABLE}
+        self.extras: list[tuple[Mapping[str, Column], int]] = []
+        self.image_extras: list[tuple[Mapping[str, Column], int]] = []
+        self.sources: list[RowSource] = []
+        self.first_images: list[int] = []
+        # Columns of the source that are not the dataset's own.
+        self._before: dict[str, list[Column]] = {}
+
+    def add(self, part: Part) -> None:
+        """Take over a part."""
+        dataset, source = part.dataset, part.dataset.source
+        self.rows.append(part.rows)
+        for name in INSTANCE_COLUMNS:
+            moved = name == "image_index"
+            self.columns[name].append(dataset.image_index + part.first_image if moved else getattr(dataset, name))
+        for name in IMAGE_TABLE:
+            self.images[name].append(getattr(dataset.images, name))
+        self.extras.append((dataset.extras, len(dataset)))
+        self.image_extras.append((dataset.images.extras, len(dataset.images)))
+        if isinstance(source, RowSource):
+            self._add_source(source, dataset, part.first_image)
+
+    def _add_source(self, source: RowSource, dataset: Dataset, first_image: int) -> None:
+        number = len(self.sources)
+        for name, column in source.columns.items():
+            if name in self._before:
+                self._before[name].append(column)
+            elif not _same_memory(column, getattr(dataset, name)):
+                self._before[name] = [*self.columns[name][:number], column]
+        self.sources.append(replace(source, columns={}))
+        self.first_images.append(first_image)
+
+    def instances(self, name: str, order: Index | None) -> Column:
+        """A column of the whole dataset."""
+        if name in self._before or not self.sources:
+            return _in_place(self.columns[name], order)
+        return _in_place(self.columns.pop(name), order)
+
+    def source(self, columns: Mapping[str, Column], m: int, order: Index | None) -> RowSource | None:
+        """The source of the whole; it shares the columns that are as they were read."""
+        if not self.sources:
+            return None
+        kept, first = self.sources, self.sources[0]
+        rows: Rows = ChainedRows.of([source.rows for source in kept])
+        if order is not None:
+            rows = ReorderedRows(rows, order)
+        sizes = [size for _, size in self.image_extras]
+        return RowSource(
+            top=first.top,
+            variant=first.variant,
+            rows=rows,
+            image_rows=ChainedRows.of([source.image_rows for source in kept]),
+            row_of=_flagged(_in_place([source.row_of < 0 for source in kept], order)),
+            image_row_of=_flagged(np.concatenate([source.image_row_of < 0 for source in kept])),
+            columns={
+                name: _in_place(self._before[name], order) if name in self._before else columns[name]
+                for name in ROW_COLUMNS
+            },
+            image_columns=_image_columns(kept, sizes),
+            image_of=_in_place(_images_of(self.first_images, kept, sizes, m), order),
+            skeleton=first.skeleton,
+            ghosts=np.flatnonzero(_in_place([_mask(source) for source in kept], order)),
+            format=first.format,
+        )
+
+
+def _same_memory(one: Column, other: Column) -> bool:
+    return one is other or (
+        one.shape == other.shape
+        and one.strides == other.strides
+        and one.dtype == other.dtype
+        and one.__array_interface__["data"] == other.__array_interface__["data"]
+    )
+
+
+def _constant(piece: Column, first: Column) -> bool:
+    """Whether a column is one value that takes no memory, and the same as another's first."""
+    same = piece.dtype == first.dtype != object and not any(piece.strides)
+    return same and piece[0].tobytes() == first[0].tobytes()
+
+
+def _in_place(pieces: list[Column], order: Index | None) -> Column:
+    """The pieces one after the other, then by `order`; each is let go when it is copied."""
+    first = next((piece for piece in pieces if len(piece)), pieces[0])
+    if all(_constant(piece, first) for piece in pieces if len(piece)) and first.size:
+        return np.broadcast_to(first[0], (sum(map(len, pieces)), *first.shape[1:]))
+    if any(piece.dtype != first.dtype for piece in pieces):
+        together = concatenated(pieces)
+    else:
+        together = np.empty((sum(map(len, pieces)), *first.shape[1:]), first.dtype)
+        at = 0
+        for number, piece in enumerate(pieces):
+            together[at : at + len(piece)] = piece
+            at += len(piece)
+            pieces[number] = first[:0]
+            del piece
+    return together if order is None else together[order]
 
 
 def _extras(
@@ -79,9 +181,9 @@ def _extras(
     return {name: joined([extras.get(name, np.full(rows, None, object)) for extras, rows in parts]) for name in names}
 
 
-def _order(parts: Sequence[Part], n: int, place: str) -> Index | None:
+def _order(pieces: list[Index], n: int, place: str) -> Index | None:
     """[n] position, among the persons of all parts one after the other, of each row; None where it is the same."""
-    rows = np.concatenate([part.rows for part in parts])
+    rows = np.concatenate(pieces)
     here = np.arange(n)
     if len(rows) == n and np.array_equal(rows, here):
         return None
@@ -105,30 +207,6 @@ def concatenated(columns: list[Column]) -> Column:
     return np.concatenate(columns)
 
 
-def _source(parts: Sequence[Part], m: int, order: Index | None, joined: Callable[[list[Column]], Column]) -> RowSource:
-    sources = [part.dataset.source for part in parts]
-    kept = [source for source in sources if isinstance(source, RowSource)]
-    first = kept[0]
-    rows: Rows = ChainedRows.of([source.rows for source in kept])
-    if order is not None:
-        rows = ReorderedRows(rows, order)
-    sizes = [len(part.dataset.images) for part in parts]
-    return RowSource(
-        top=first.top,
-        variant=first.variant,
-        rows=rows,
-        image_rows=ChainedRows.of([source.image_rows for source in kept]),
-        row_of=_flagged(joined([source.row_of < 0 for source in kept])),
-        image_row_of=_flagged(np.concatenate([source.image_row_of < 0 for source in kept])),
-        columns={name: joined([source.columns[name] for source in kept]) for name in first.columns},
-        image_columns=_image_columns(kept, sizes),
-        image_of=joined(_images_of(parts, kept, sizes, m)),
-        skeleton=first.skeleton,
-        ghosts=np.flatnonzero(joined([_mask(source) for source in kept])),
-        format=first.format,
-    )
-
-
 def _flagged(none: NDArray[Any]) -> Index:
     return np.where(none, -1, np.arange(len(none)))
 
@@ -150,11 +228,11 @@ def _image_columns(sources: list[RowSource], sizes: list[int]) -> dict[str, Colu
     return found
 
 
-def _images_of(parts: Sequence[Part], sources: list[RowSource], sizes: list[int], m: int) -> list[Column]:
+def _images_of(first_images: list[int], sources: list[RowSource], sizes: list[int], m: int) -> list[Column]:
     """For each part, the row in the joint image columns that each raw row names."""
     found, gone = [], m
-    for part, source, size in zip(parts, sources, sizes, strict=True):
+    for first_image, source, size in zip(first_images, sources, sizes, strict=True):
         index = source.image_of
-        found.append(np.where(index < size, index + part.first_image, index - size + gone))
+        found.append(np.where(index < size, index + first_image, index - size + gone))
         gone += len(source.image_columns["id"]) - size
     return found

@@ -110,7 +110,7 @@ class Parts:
         if len(self) == 1 and self.index.entry(0).first_row == 0:
             return self[0].dataset
         self._cache = RowCache()
-        return join(list(self), self.n, str(self.folder))
+        return join(self, self.n, str(self.folder))
 
     def verify(self) -> None:
         """Compare the checksum of every byte; FormatError names the first file that differs."""
