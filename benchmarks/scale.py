@@ -188,26 +188,25 @@ def render(found: Sequence[Measured]) -> str:
 
 
 def render_exponents(found: Sequence[Measured]) -> str:
-    """The exponent of each job and number of workers, and its greatest peak."""
+    """The exponents of each job and number of workers, and its greatest peak."""
     rows = []
     for job, workers in dict.fromkeys((one.job, one.workers) for one in found):
         of_job = [one for one in found if (one.job, one.workers) == (job, workers)]
         peak = max(one.run.peak for one in of_job) / 1e6
-        wall, cpu = (
-            exponent([(one.persons, time) for one, time in zip(of_job, times, strict=True)])
-            for times in ([one.run.wall for one in of_job], [one.run.cpu for one in of_job])
-        )
+        wall = exponent([(one.persons, one.run.wall) for one in of_job], STEADY)
+        cpu = [(one.persons, one.run.cpu) for one in of_job]
+        last = max(persons for persons, _ in cpu) // 10
         said = "" if wall is None else "met" if wall <= MOST_EXPONENT and peak <= MOST_MB else "NOT MET"
-        rows.append((job, str(workers), *(f"{one:.3f}" if one is not None else "" for one in (wall, cpu)),
-                     f"{peak:.0f} MB", said))  # fmt: skip
-    head = ("Job", "workers", "exponent of time", "of CPU time", "greatest peak",
-            f"at most {MOST_EXPONENT} and {MOST_MB} MB")  # fmt: skip
-    return _markdown(head, rows)
+        slopes = (wall, exponent(cpu, STEADY), exponent(cpu, max(last, STEADY)))
+        texts = [f"{one:.3f}" if one is not None else "" for one in slopes]
+        rows.append((job, str(workers), *texts, f"{peak:.0f} MB", said))
+    head = ("Job", "workers", "exponent of time", "of CPU time", "of CPU time, last tenfold", "greatest peak")
+    return _markdown((*head, f"at most {MOST_EXPONENT} and {MOST_MB} MB"), rows)
 
 
-def exponent(points: Sequence[tuple[int, float]]) -> float | None:
-    """The slope of log time over log persons, from STEADY persons on; None for fewer than two sizes."""
-    steady = [(persons, time) for persons, time in points if persons >= STEADY]
+def exponent(points: Sequence[tuple[int, float]], least: int) -> float | None:
+    """The slope of log time over log persons, from `least` persons on; None for fewer than two sizes."""
+    steady = [(persons, time) for persons, time in points if persons >= least]
     if len(steady) < 2:
         return None
     x, y = np.log(np.array(steady, float)).T
