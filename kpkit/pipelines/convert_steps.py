@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from kpkit.formats.base import Format, ReadOptions
 from kpkit.formats.jsonrows import RowSource
 from kpkit.formats.segmentation import segmentation_areas
 from kpkit.pipelines.convert_job import ConvertJob
-from kpkit.pipelines.images import ImageSizes, with_sizes
+from kpkit.pipelines.images import sizes_of
 from kpkit.pipelines.io import check_skeleton
 from kpkit.pipelines.sigmas import read_sigmas
 
@@ -39,15 +38,9 @@ def read_options(job: ConvertJob) -> ReadOptions:
         skeleton=catalog.skeleton(job.skeleton) if job.skeleton else None,
         image_list=job.image_list,
         layout=job.layout,
-        sizes=_sizes(job.images, job.image_sizes),
+        sizes=sizes_of(job.images, job.image_sizes),
         low_memory=job.low_memory,
     )
-
-
-# A worker sees many parts and one folder.
-@lru_cache(maxsize=2)
-def _sizes(images: Path | None, table: Path | None) -> ImageSizes:
-    return ImageSizes(images, table)
 
 
 def convert_dataset(
@@ -61,10 +54,10 @@ def convert_dataset(
     """
     if job.sigmas is not None:
         dataset = dataset.replace(skeleton=read_sigmas(job.sigmas, dataset.skeleton))
-    sizes = _sizes(job.images, job.image_sizes)
+    sizes = sizes_of(job.images, job.image_sizes)
     unknown = target.keeps.image_size and bool((dataset.images.width < 0).any())
     if unknown and job.images is None and dataset.image_root is not None:
-        sizes = _sizes(Path(dataset.image_root), job.image_sizes)
+        sizes = sizes_of(Path(dataset.image_root), job.image_sizes)
     dataset = with_sizes(dataset, sizes, collector)
     mapping = catalog.mapping(dataset.skeleton, target_skeleton(job, source, target, dataset.skeleton))
     check_skeleton(target, mapping.target)

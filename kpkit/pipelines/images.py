@@ -9,6 +9,7 @@ import posixpath
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -58,6 +59,23 @@ class ImageSizes(Mapping[str, Size]):
 
     def __contains__(self, path: object) -> bool:
         return path in self._known or path in self._files
+
+
+def sizes_of(images: Path | None, table: Path | None) -> ImageSizes:
+    """The same as ImageSizes(images, table), made once for many parts of a dataset while neither changes."""
+    return _known_sizes(images, table, _stamp(images), _stamp(table))
+
+
+def _stamp(path: Path | None) -> tuple[int, int] | None:
+    if path is None or not path.exists():
+        return None
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size
+
+
+@lru_cache(maxsize=2)
+def _known_sizes(images: Path | None, table: Path | None, *stamps: tuple[int, int] | None) -> ImageSizes:
+    return ImageSizes(images, table)
 
 
 def _image_files(root: Path) -> list[str]:

@@ -31,7 +31,7 @@ from kpkit.formats.base import Format, ReadOptions
 from kpkit.formats.jsonrows import RowSource
 from kpkit.pipelines.bulk import uncollected
 from kpkit.pipelines.find import find_input
-from kpkit.pipelines.images import ImageSizes, with_sizes
+from kpkit.pipelines.images import ImageSizes, sizes_of, with_sizes
 from kpkit.pipelines.io import read_with
 from kpkit.pipelines.load import LabelSource
 
@@ -50,7 +50,7 @@ class SizedRef:
     def load(self, collector: Collector) -> Part:
         """See PartRef."""
         part = self.ref.load(collector)
-        return replace(part, dataset=with_sizes(part.dataset, ImageSizes(self.images, self.table), collector))
+        return replace(part, dataset=with_sizes(part.dataset, sizes_of(self.images, self.table), collector))
 
 
 @dataclass(frozen=True)

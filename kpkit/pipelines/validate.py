@@ -170,6 +170,7 @@ def _in_parts(
         collector,
         lambda part: View(part, format=labels.format.name),
         lambda outline: view_of(loaded(outline), rules, progress),
+        progress,
     )
     validation = Validation(loaded(seen.outline), rules, seen=seen)
     validation.columns, validation.unchecked = seen.columns, seen.unchecked

@@ -43,6 +43,7 @@ class Look:
     unchecked: dict[str, str] = field(default_factory=dict)
 
 
+Progress = Callable[[str, int, int], None]
 MakeView = Callable[[Dataset], View]
 
 
@@ -52,6 +53,7 @@ def look(
     collector: Collector,
     view: MakeView,
     outline_view: MakeView,
+    progress: Progress | None = None,
 ) -> Look:
     """Run the rules.
 
@@ -64,7 +66,9 @@ def look(
     outline, tracked, results = Outline(), list[Part](), dict[str, list[Result]]()
     labelled_rows: list[Any] = []
     with uncollected():
-        for part in labels.parts(collector):
+        for number, part in enumerate(labels.parts(collector)):
+            if progress is not None:
+                progress("checking", number, len(labels))
             outline.add(part)
             seen = view(part.dataset)
             seen.shared["usual"] = usual

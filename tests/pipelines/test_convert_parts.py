@@ -276,3 +276,13 @@ def test_an_image_is_never_cut(tmp_path: Path) -> None:
     kpkit.convert("coco", "native", path, output=tmp_path / "x.kpk", part_size=8)
     index = json.loads((tmp_path / "x.kpk" / "parts" / "000" / "index.json").read_text())
     assert [one["instances"] for one in index] == [50]
+
+
+def test_sizes_that_changed_between_two_runs_are_read_anew(tmp_path: Path) -> None:
+    images = [{"id": n, "file_name": f"{n}.jpg"} for n in range(1, 4)]
+    path = save(tmp_path / "in.json", document([person(n, n) for n in range(1, 4)], images))
+    table = tmp_path / "sizes.csv"
+    for width in (100, 2000):
+        table.write_text("path,width,height\n" + "".join(f"{n}.jpg,{width},200\n" for n in range(1, 4)))
+        kpkit.convert("coco", "native", path, output=tmp_path / "x.kpk", part_size=1, image_sizes=table, force=True)
+        assert kpkit.read(tmp_path / "x.kpk").images.width.tolist() == [width] * 3
