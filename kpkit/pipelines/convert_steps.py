@@ -17,7 +17,7 @@ from kpkit.formats.base import Format, ReadOptions
 from kpkit.formats.jsonrows import RowSource
 from kpkit.formats.segmentation import segmentation_areas
 from kpkit.pipelines.convert_job import ConvertJob
-from kpkit.pipelines.images import sizes_of
+from kpkit.pipelines.images import sizes_of, with_sizes
 from kpkit.pipelines.io import check_skeleton
 from kpkit.pipelines.sigmas import read_sigmas
 
