@@ -290,6 +290,9 @@ def _write(job: PullJob, loaded: Loaded, result: Dataset, info: Mapping[str, Any
         layout = info.get("layout")
         report = write(result, job.output, loaded.format.name, force=job.force, layout=layout)
         report.command = "view"
+    # What the labels already lack, the pull does not lose.
+    lacking = {one.what: one.count for one in loaded.format.losses(loaded.dataset, job.output or loaded.path)}
+    report.losses = [one for one in report.losses if one.count > lacking.get(one.what, 0)]
     report.inputs = [str(loaded.path)]
     report.issues = [*collector.issues, *report.issues]
     return report

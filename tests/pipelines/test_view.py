@@ -14,7 +14,7 @@ from kpkit.augment.recipe import preset
 from kpkit.pipelines import augment, demo, heatmaps
 from kpkit.pipelines.load import LabelSource
 from kpkit.pipelines.pull import PullJob, run
-from tests.coco_files import document, image, load, person, points, save
+from tests.coco_files import difference, document, image, load, person, points, save
 from tests.fiftyone_labels import dataset_of, label_of, labels, show
 
 pytestmark = [
@@ -169,6 +169,17 @@ def test_labels_of_every_format_come_back_equal(demo_folder, tmp_path, kind):
         assert np.array_equal(getattr(before, column), getattr(after, column), equal_nan=column != "visibility")
 
 
+def test_tags_that_the_format_cannot_hold_are_named_and_what_it_never_held_is_not(demo_folder, tmp_path):
+    path = demo_folder / "mpii"
+    [path] = [one for one in path.iterdir() if one.suffix == ".mat"]
+    show(path, "no-place", images=demo_folder / "coco" / "images")
+    sample = dataset_of("no-place").first()
+    sample.keypoints.keypoints[0].tags.append("seen")
+    sample.save()
+    report = run(PullJob(name="no-place", output=tmp_path / "out.mat"))
+    assert [(loss.what, loss.count) for loss in report.report.losses] == [("fiftyone.tags", 1)]
+
+
 def test_persons_without_joints_or_box_and_images_without_persons_are_shown_and_come_back(tmp_path):
     bare = person(1, 1, keypoints=[0] * 51, num_keypoints=0)
     del bare["bbox"]
@@ -213,3 +224,24 @@ def test_real_labels_come_back_byte_for_byte_as_kpkit_writes_them(real_data, tmp
         run(PullJob(name="real-back", output=folder / "out.json"))
         kpkit.write(dataset, folder / "plain.json", "coco")
         assert (folder / "out.json").read_bytes() == (folder / "plain.json").read_bytes()
+
+
+def test_a_tag_and_an_edited_point_of_real_labels_are_all_that_comes_back(real_data, tmp_path):
+    path = real_data / "data" / "coco" / "mmpose_test_coco.json"
+    show(path, "real-two", images=real_data / "data" / "images" / "coco")
+    sample = dataset_of("real-two").first()
+    joints = sample.keypoints.keypoints[0]
+    nose = [120.5, 80.25]
+    joints.points[0] = [nose[0] / sample.metadata.width, nose[1] / sample.metadata.height]
+    joints.tags.append("kpkit:ok")
+    sample.save()
+    report = run(PullJob(name="real-two", output=tmp_path / "out.json"))
+    [change] = report.difference.changes()
+    [tag] = report.tags
+    assert (change.kind, change.joint, change.after, str(change.person)) == ("moved", "nose", nose, joints.person)
+    assert (str(tag.person), tag.before, tag.after) == (joints.person, [], ["kpkit:ok"])
+    before, after = load(path), load(tmp_path / "out.json")
+    [row] = [row for row in before["annotations"] if str(row["id"]) == joints.person]
+    row["keypoints"][:2] = nose
+    row["kpkit"] = {"extras": {"fiftyone.tags": ["kpkit:ok"]}}
+    assert difference(before, after) == ""
