@@ -7,4 +7,4 @@ ruff check .
 ruff format --check .
 mypy
 lint-imports --no-cache
-python -m pytest -n 2 --dist loadgroup "$@"
+python -m pytest -n 2 "$@"

@@ -59,14 +59,19 @@ def chromium() -> str:
     return found
 
 
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody uses."""
+    with contextlib.closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @contextlib.contextmanager
 def serve() -> Iterator[str]:
     """The address of a new database, which is stopped and removed at the end."""
     program = mongod()
     folder = tempfile.mkdtemp(prefix="kpkit-mongod-")
-    with contextlib.closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     log = Path(folder) / "mongod.txt"
     options = ("--dbpath", folder, "--port", str(port), "--bind_ip", "127.0.0.1", "--nounixsocket")
     small = ("--wiredTigerCacheSizeGB", "0.25", "--setParameter", "diagnosticDataCollectionEnabled=false")

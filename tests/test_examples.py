@@ -35,7 +35,6 @@ def test_example_runs_twice_in_the_same_folder(script, tmp_path):
 
 
 @pytest.mark.usefixtures("fiftyone_uri")
-@pytest.mark.xdist_group("fiftyone")
 def test_session_with_fiftyone_brings_back_the_edit_and_the_tag_alone(tmp_path):
     # FiftyOne's own deprecations are no errors of ours.
     out = run(FIFTYONE, tmp_path, warnings="ignore").splitlines()

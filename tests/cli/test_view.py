@@ -22,7 +22,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.xdist_group("fiftyone"),
 ]
 
 
@@ -46,12 +45,6 @@ def alone(folder: Path, *arguments: str, code: str = "", **variables: str) -> tu
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
     return Ran(done.returncode, done.stdout, done.stderr), time.perf_counter() - started
-
-
-def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def assert_says_how_to_get_a_database(ran: Ran) -> None:
@@ -206,7 +199,7 @@ def installed() -> Any:
 
 
 def test_a_database_that_does_not_answer_costs_seconds_and_says_how_to_get_one(small, installed):
-    address = f"mongodb://somebody:secret@127.0.0.1:{closed_port()}"
+    address = f"mongodb://somebody:secret@127.0.0.1:{fiftyone_server.free_port()}"
     ran, seconds = alone(small, "view", FIFTYONE_DATABASE_URI=address)
     assert_says_how_to_get_a_database(ran)
     assert seconds < 30

@@ -16,12 +16,11 @@ import pytest
 from kpkit.pipelines.demo import DemoJob
 from kpkit.pipelines.demo import run as make_demo
 from tests import fiftyone_browser as fb
+from tests import fiftyone_server
 from tests.fiftyone_labels import dataset_of, show
 
 TOP = Path(__file__).resolve().parents[2]
 pytestmark = [
-    # One App and one browser for all of them.
-    pytest.mark.xdist_group("fiftyone-app"),
     # FiftyOne's and its dependencies' own; nothing of ours.
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
@@ -40,6 +39,8 @@ class App:
     def start(self) -> None:
         """Start it, and wait until it says where the App is."""
         command = [sys.executable, "-m", "kpkit", "view", "demo/coco", "--name", "drawn", "--force", "--remote"]
+        # Other tests start Apps at the same time.
+        command += ["--port", str(fiftyone_server.free_port())]
         settings = {**os.environ, "PYTHONPATH": str(TOP), "FIFTYONE_DATABASE_URI": self.uri}
         self.said = ""
         self.process = subprocess.Popen(
@@ -63,7 +64,7 @@ class App:
 
 @pytest.fixture(scope="module")
 def first_app(fiftyone_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    fb.fiftyone_server.chromium()
+    fiftyone_server.chromium()
     running = App(tmp_path_factory.mktemp("app"), fiftyone_uri)
     yield running
     if running.process.poll() is None:

@@ -16,7 +16,6 @@ from tests.coco_files import difference, load, person, save
 from tests.fiftyone_labels import dataset_of, label_of, labels, show
 
 pytestmark = [
-    pytest.mark.xdist_group("fiftyone"),
     pytest.mark.usefixtures("fiftyone_uri"),
     # FiftyOne's and its dependencies' own; nothing of ours.
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),

@@ -19,7 +19,6 @@ from tests.fiftyone_labels import dataset_of, label_of, labels, show
 
 pytestmark = [
     pytest.mark.usefixtures("fiftyone_uri"),
-    pytest.mark.xdist_group("fiftyone"),
     # FiftyOne's and its dependencies' own; nothing of ours.
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
