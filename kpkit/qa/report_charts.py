@@ -7,14 +7,18 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from kpkit.core.skeleton import Skeleton
+from kpkit.qa.joint_groups import body_places, groups_of
 from kpkit.qa.markup import Markup, number, tag
 from kpkit.qa.report_figure import scale_bar, shade
 from kpkit.qa.report_heat import share_image
+from kpkit.qa.stats import Stats
 from kpkit.qa.stats_tally import Bins, Tally
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 360.0, 190.0, 46.0, 40.0, 10.0
 MOST_BARS = 40
 NAMED_CELLS = 40
+MOST_BUBBLES = 400
 
 
 def histogram(
@@ -54,6 +58,9 @@ def histogram(
         ]
         content.append(tag("polyline", points=" ".join(corners), class_="steps-line"))
     content += _bar_labels(labels, step)
+    if not any(counts.any() for _, counts in series):
+        where = {"x": LEFT + (WIDTH - LEFT) / 2, "y": TOP + room / 2}
+        content.append(tag("text", f"no {of}", class_="axis", text_anchor="middle", **where))
     content.append(tag("text", axis, x=LEFT + (WIDTH - LEFT) / 2, y=HEIGHT - 4, class_="axis", text_anchor="middle"))
     said = f"{title}, {of} by {axis}. " + "; ".join(f"{name}: {int(counts.sum()):,}" for name, counts in series)
     return tag("figure", tag("figcaption", title, tag("small", of)), chart(content, WIDTH, HEIGHT, said))
@@ -76,7 +83,7 @@ def _grid(ticks: Sequence[float], level: object, *, shares: bool) -> Markup:
 
 def _bar_labels(labels: Sequence[str], step: float) -> list[Markup]:
     """As many labels as fit, evenly chosen."""
-    widest = max((len(label) for label in labels), default=1) * 6.0 + 6
+    widest = max((len(label) for label in labels), default=1) * 6.4 + 10
     every = max(1, int(np.ceil(widest / step)))
     return [
         tag("text", label, x=LEFT + (i + 0.5) * step, y=HEIGHT - BOTTOM + 14, text_anchor="middle", class_="tick")
@@ -153,74 +160,82 @@ def stack(parts: Sequence[tuple[str, int, str]]) -> Markup:
 def bubbles(sizes: Sequence[tuple[int, int, int]], *, title: str, of: str) -> Markup:
     """Width and height of images, a bubble's area by how many have that size.  sizes  width, height, count"""
     known = [(w, h, n) for w, h, n in sizes if w > 0 and h > 0]
-    top, ticks = nice_ticks(float(max((max(w, h) for w, h, _ in known), default=1)), whole=True)
-    left, room = LEFT, 250.0
-    side = left + room + 12
+    wide, xticks = nice_ticks(float(max((w for w, _, _ in known), default=1)), whole=True)
+    tall, yticks = nice_ticks(float(max((h for _, h, _ in known), default=1)), whole=True)
+    room = HEIGHT - BOTTOM - TOP
+    # Both axes to one scale, so that a tall picture looks tall.
+    scale = min((WIDTH - LEFT - 12) / wide, room / tall)
     content: list[Markup] = []
-    for tick in ticks:
-        x, y = left + room * tick / top, 8 + room * (1 - tick / top)
-        content.append(tag("line", x1=left, x2=left + room, y1=y, y2=y, class_="grid-line"))
-        content.append(tag("line", x1=x, x2=x, y1=8, y2=8 + room, class_="grid-line"))
-        content.append(tag("text", compact(tick), x=left - 5, y=y + 3.5, text_anchor="end", class_="tick"))
-        content.append(tag("text", compact(tick), x=x, y=room + 22, text_anchor="middle", class_="tick"))
+    for tick in yticks:
+        y = TOP + room - tick * scale
+        content.append(tag("line", x1=LEFT, x2=LEFT + wide * scale, y1=y, y2=y, class_="grid-line"))
+        content.append(tag("text", compact(tick), x=LEFT - 5, y=y + 3.5, text_anchor="end", class_="tick"))
+    every = max(1, int(np.ceil(40 / ((xticks[1] - xticks[0]) * scale))))
+    for i, tick in enumerate(xticks):
+        x = LEFT + tick * scale
+        content.append(tag("line", x1=x, x2=x, y1=TOP + room - tall * scale, y2=TOP + room, class_="grid-line"))
+        if i % every == 0:
+            at = {"x": x, "y": TOP + room + 14}
+            content.append(tag("text", compact(tick), text_anchor="middle", class_="tick", **at))
     most = max((n for _, _, n in known), default=1)
-    for w, h, n in known[:400]:
-        radius = max(2.0, 16 * np.sqrt(n / most))
-        circle = tag(
-            "circle",
-            tag("title", f"{w} x {h}: {n:,} {of}"),
-            cx=left + room * w / top,
-            cy=8 + room * (1 - h / top),
-            r=radius,
-            class_="bubble",
-        )
-        content.append(circle)
-    content.append(tag("text", "width, pixels", x=left + room / 2, y=room + 37, class_="axis", text_anchor="middle"))
+    for w, h, n in known[:MOST_BUBBLES]:
+        radius = max(2.0, 14 * np.sqrt(n / most))
+        at = {"cx": LEFT + w * scale, "cy": TOP + room - h * scale, "r": radius}
+        content.append(tag("circle", tag("title", f"{w} x {h}: {n:,} {of}"), class_="bubble", **at))
+    middle = LEFT + wide * scale / 2
+    content.append(tag("text", "width, pixels", x=middle, y=HEIGHT - 4, class_="axis", text_anchor="middle"))
     said = f"{title}: width and height. " + ", ".join(f"{w} x {h}: {n:,}" for w, h, n in known[:5])
-    return tag(
-        "figure", tag("figcaption", title, tag("small", "height by width")), chart(content, side, room + 42, said)
-    )
+    return tag("figure", tag("figcaption", title, tag("small", "height by width")), chart(content, WIDTH, HEIGHT, said))
 
 
-def matrix(
-    shares: NDArray[np.float64], counts: NDArray[np.int64], names: Sequence[str], *, title: str, text: str
-) -> Markup:
-    """Shares of pairs as shaded cells, named where they are few.
+def matrix(shares: NDArray[np.float64], stats: Stats, *, title: str, text: str) -> Markup:
+    """Shares of pairs of joints as shaded cells; named where they are few, else by groups.
 
-    shares  [K,K]  float64  NaN where there is nothing to measure       counts  [K,K]  int64
+    shares  [K,K]  float64  NaN where there is nothing to measure
     """
-    count = len(names)
-    if count > NAMED_CELLS:
-        plot = chart([share_image(shares, 440.0)], 440.0, 440.0, f"{title}. {text}")
-        return tag("figure", tag("figcaption", title, tag("small", text)), plot, class_="matrix")
-    cell, margin = min(26.0, 340.0 / max(count, 1)), 100.0
-    side = margin + cell * count
+    names, side = stats.skeleton.keypoints, 340.0
+    many = len(names) > NAMED_CELLS
+    margin = 70.0 if many else 100.0
+    content = _group_names(stats.skeleton, margin, side) if many else _joint_names(names, margin, side)
+    if many:
+        content.append(tag("g", share_image(shares, side), transform=f"translate({margin},{margin})"))
+    else:
+        content += _cells(shares, stats, margin, side / max(len(names), 1))
+    plot = chart(content, margin + side + 4, margin + side + 4, f"{title}. {text}")
+    caption = tag("figcaption", title, tag("small", text))
+    return tag("figure", caption, plot, None if many else scale_bar("orange"), class_="matrix")
+
+
+def _names_beside(texts: Sequence[tuple[str, float]], margin: float) -> list[Markup]:
+    """Names left of the rows and, turned, above the columns.  texts  name, middle of its rows"""
     content: list[Markup] = []
-    for i, name in enumerate(names):
-        middle = margin + (i + 0.5) * cell
+    for name, middle in texts:
         shown = name if len(name) <= 16 else f"{name[:15]}…"
-        content.append(tag("text", shown, x=margin - 4, y=middle + 3.5, text_anchor="end", class_="tick"))
-        turned = f"translate({middle + 3.5:.1f},{margin - 4:.1f}) rotate(-90)"
+        content.append(tag("text", shown, x=margin - 4, y=margin + middle + 3.5, text_anchor="end", class_="tick"))
+        turned = f"translate({margin + middle + 3.5:.1f},{margin - 4:.1f}) rotate(-90)"
         content.append(tag("text", shown, transform=turned, class_="tick"))
-    for i in range(count):
-        for j in range(count):
-            if i == j:
-                continue
-            value = float(shares[i, j])
-            said = f"{names[i]} and {names[j]}: {int(counts[i, j]):,} persons"
-            said += "" if np.isnan(value) else f", {value:.1%} of those with either"
-            x, y = margin + j * cell, margin + i * cell
-            inner = cell - 1
-            content.append(
-                tag(
-                    "rect",
-                    tag("title", said),
-                    x=x,
-                    y=y,
-                    width=inner,
-                    height=inner,
-                    class_=f"cell {shade(value, 'orange')}",
-                )
-            )
-    plot = chart(content, side + 4, side + 4, f"{title}. {text}")
-    return tag("figure", tag("figcaption", title, tag("small", text)), plot, scale_bar("orange"), class_="matrix")
+    return content
+
+
+def _joint_names(names: Sequence[str], margin: float, side: float) -> list[Markup]:
+    cell = side / max(len(names), 1)
+    return _names_beside([(name, (i + 0.5) * cell) for i, name in enumerate(names)], margin)
+
+
+def _group_names(skeleton: Skeleton, margin: float, side: float) -> list[Markup]:
+    """The body, the face, the hands: those whose joints follow each other."""
+    cell, body = side / len(skeleton), tuple(body_places(skeleton))
+    groups = [("body", body), *groups_of(skeleton)] if body else groups_of(skeleton)
+    whole = [(name, joints) for name, joints in groups if joints[-1] - joints[0] == len(joints) - 1]
+    return _names_beside([(name, (joints[0] + joints[-1] + 1) / 2 * cell) for name, joints in whole], margin)
+
+
+def _cells(shares: NDArray[np.float64], stats: Stats, margin: float, cell: float) -> list[Markup]:
+    names, content = stats.skeleton.keypoints, []
+    for i, j in np.argwhere(~np.eye(len(names), dtype=bool)).tolist():
+        value = float(shares[i, j])
+        said = f"{names[i]} and {names[j]}: {int(stats.together[i, j]):,} persons"
+        said += "" if np.isnan(value) else f", {value:.1%} of those with either"
+        place = {"x": margin + j * cell, "y": margin + i * cell, "width": cell - 1, "height": cell - 1}
+        content.append(tag("rect", tag("title", said), class_=f"cell {shade(value, 'orange')}", **place))
+    return content

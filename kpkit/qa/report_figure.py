@@ -14,13 +14,15 @@ from kpkit.qa.joint_groups import body_places, groups_of, ring
 from kpkit.qa.markup import Markup, tag
 from kpkit.qa.report_heat import heat_image
 from kpkit.qa.stats import Stats
-from kpkit.qa.stats_positions import HIGH, LOW
+from kpkit.qa.stats_positions import HIGH, LOW, Positions
 
 Array = NDArray[np.float64]
 Point = tuple[float, float]
 
 WIDTH, BODY, TOP = 440.0, 400.0, 24.0
-COLUMN, LINE = 112.0, 15.0  # labels begin this far from the middle, this far apart
+# Narrower than it is, so that names fit beside it on a phone.
+NARROW = 0.7
+COLUMN, LINE = 100.0, 15.0  # labels begin this far from the middle, this far apart
 GROUP, GROUP_GAP = 132.0, 34.0
 LEVELS = 8
 
@@ -42,7 +44,7 @@ class Layout:
 def lay_out(stats: Stats) -> Layout:
     """The body in the middle with names on both sides of it, groups of other joints in rows below."""
     middle = WIDTH / 2
-    body = {k: (middle + x * BODY, TOP + y * BODY) for k, (x, y) in body_places(stats.skeleton).items()}
+    body = {k: (middle + x * NARROW * BODY, TOP + y * BODY) for k, (x, y) in body_places(stats.skeleton).items()}
     top = TOP + BODY + 18 if body else 0.0
     places, groups = dict(body), []
     found = groups_of(stats.skeleton)
@@ -198,19 +200,12 @@ def _bow(start: Point, end: Point) -> str:
 def pose_plot(stats: Stats, *, title: str, text: str) -> Markup:
     """The box with the median place of each joint, an ellipse of one standard deviation around its mean, and limbs."""
     positions, skeleton = stats.positions, stats.skeleton
-    width, height, pad = 260.0, 360.0, 62.0
+    width, height, pad = 240.0, 330.0, 40.0
     sides = joint_sides(skeleton)
     middle = positions.quantiles[:, 1] * (width, height) + pad
     known: NDArray[np.bool_] = np.logical_and.reduce(np.isfinite(middle), axis=1)
     scale = (width, height)
     content = [
-        heat_image(
-            positions.heat.sum(axis=0),
-            pad + LOW * width,
-            pad + LOW * height,
-            (HIGH - LOW) * width,
-            (HIGH - LOW) * height,
-        ),
         tag("rect", x=pad, y=pad, width=width, height=height, class_="box"),
     ]
     for a, b in skeleton.edges:
@@ -232,23 +227,32 @@ def pose_plot(stats: Stats, *, title: str, text: str) -> Markup:
     return tag("figure", tag("figcaption", title), plot, class_="skeleton")
 
 
-def heat_tile(stats: Stats, joint: int) -> Markup:
-    """Where one joint lies in its persons' boxes: the box, its heat, a cross at the median."""
+def heat_tile(stats: Sequence[Stats], name: str) -> Markup:
+    """Where one joint lies in its persons' boxes, in each dataset: the box, its heat, a cross at the median."""
+    plots, counts = [], []
+    for one in stats:
+        joint = one.skeleton.keypoints.index(name)
+        counts.append(f"{int(one.positions.count[joint]):,}")
+        plots.append(_heat(one.positions, joint, name))
+    said = f"{' → '.join(counts)} persons" if counts != ["1"] else "1 person"
+    caption = tag("figcaption", _short(name, 22), tag("small", said))
+    return tag("figure", tag("div", *plots), caption, class_="tile", title=name)
+
+
+def _heat(positions: Positions, joint: int, name: str) -> Markup:
     width, height, pad = 72.0, 96.0, 1.0
-    positions, name = stats.positions, stats.skeleton.keypoints[joint]
     left, top = pad - LOW * width, pad - LOW * height
     content = [
         heat_image(positions.heat[joint], pad, pad, (HIGH - LOW) * width, (HIGH - LOW) * height),
         tag("rect", x=left, y=top, width=width, height=height, class_="box"),
     ]
-    count = int(positions.count[joint])
-    if count:
+    said = "no person"
+    if positions.count[joint]:
         u, v = positions.quantiles[joint, 1]
         x, y = left + u * width, top + v * height
         content.append(tag("path", d=f"M{x - 4:.1f},{y:.1f}h8M{x:.1f},{y - 4:.1f}v8", class_="median"))
-    said = f"{count:,} persons" if count else "no person"
-    plot = _svg(content, (HIGH - LOW) * width + 2, (HIGH - LOW) * height + 2, name, said)
-    return tag("figure", plot, tag("figcaption", _short(name, 22), tag("small", said)), class_="tile", title=name)
+        said = f"Median at {u:.2f} of the box's width, {v:.2f} of its height."
+    return _svg(content, (HIGH - LOW) * width + 2, (HIGH - LOW) * height + 2, name, said)
 
 
 def _svg(content: Sequence[Markup | None], width: float, height: float, title: str, text: str) -> Markup:

@@ -27,9 +27,9 @@ def section(title: str, text: str, *content: Markup | Sequence[Markup] | None) -
     return tag("section", tag("h2", title), tag("p", text, class_="dim") if text else None, *content)
 
 
-def cards(*content: Markup | Sequence[Markup] | None) -> Markup:
-    """Plots side by side where the screen is wide enough."""
-    return tag("div", *content, class_="cards")
+def cards(content: Sequence[Markup], of: int) -> Markup:
+    """Plots side by side where the screen is wide enough; those of two datasets in pairs."""
+    return tag("div", *content, class_=f"cards of{of}")
 
 
 def named(stats: Sequence[Stats], title: str) -> list[tuple[str, Stats]]:
@@ -98,7 +98,7 @@ def joints(stats: Sequence[Stats]) -> Markup:
     return section(
         "Joints",
         f"{said}Point at a joint for its number.",
-        cards(plots),
+        cards(plots, of=len(stats)),
         tag("div", *bars, class_="card", style="margin-top:12px"),
         joint_table(stats),
     )
@@ -113,21 +113,21 @@ def occlusion(stats: Sequence[Stats]) -> Markup | None:
     shown = [(title, s) for title, s in named(stats, "Occluded together") if np.diagonal(s.together).sum()]
     if not shown:
         return None
-    plots: list[Markup] = []
-    for title, s in shown:
-        pairs = s.pairs(PAIRS)
-        index = {name: k for k, name in enumerate(s.skeleton.keypoints)}
-        bows = [(index[p["joints"][0]], index[p["joints"][1]], p["both"], p["share_of_either"]) for p in pairs]
-        if bows:
-            text = f"The {len(bows)} pairs most often occluded in one person."
-            plots.append(figure.links_plot(s, bows, title=title, text=text))
-        text = "of persons in whom either joint is occluded, those in whom both are"
-        plots.append(
-            charts.matrix(_either(s), s.together, s.skeleton.keypoints, title=f"{title}, all pairs", text=text)
-        )
-    tallies = [(name, s.occluded) for name, s in zip(NAMES, stats, strict=False)]
-    plots.append(charts.tally_chart(tallies, title="Occluded joints", axis="occluded joints", of="persons"))
-    return section("Occlusion", "A wide bow: where one of the two is occluded, the other is, too.", cards(plots))
+    plots = [plot for title, s in shown if (plot := _bows(s, title)) is not None]
+    text = "of persons in whom either joint is occluded, those in whom both are"
+    plots += [charts.matrix(_either(s), s, title=f"{title}, all pairs", text=text) for title, s in shown]
+    return section(
+        "Occlusion", "A wide bow: where one of the two is occluded, the other is, too.", cards(plots, of=len(stats))
+    )
+
+
+def _bows(stats: Stats, title: str) -> Markup | None:
+    index = {name: k for k, name in enumerate(stats.skeleton.keypoints)}
+    pairs = [
+        (index[p["joints"][0]], index[p["joints"][1]], p["both"], p["share_of_either"]) for p in stats.pairs(PAIRS)
+    ]
+    text = f"The {len(pairs)} pairs most often occluded in one person."
+    return figure.links_plot(stats, pairs, title=title, text=text) if pairs else None
 
 
 def _either(stats: Stats) -> Any:
@@ -142,41 +142,32 @@ def positions(stats: Sequence[Stats]) -> Markup | None:
     shown = [(title, s) for title, s in named(stats, "In the box") if s.positions.count.any()]
     if not shown:
         return None
-    text = "Median place of each joint, one standard deviation around its mean, and how often joints lie where."
+    text = "Median place of each joint, with an ellipse of one standard deviation around its mean."
     plots = [figure.pose_plot(s, title=title, text=text) for title, s in shown]
-    sides = [
-        ("side of a person, pixels", "sides", ".0f", "root of width times height"),
-        ("height", "heights", ".0%", "of the image’s height"),
-    ]
-    for axis, name, form, what in sides:
-        bins: list[tuple[str, Bins]] = [(n, getattr(s.sizes, name)) for n, s in zip(NAMES, stats, strict=False)]
-        plots.append(
-            charts.bins_chart(
-                bins, form, title=f"Persons by {axis.split(',')[0]}", axis=f"{axis}: {what}", of="persons"
-            )
-        )
-    first = [k for k in range(len(stats[0].skeleton)) if stats[0].positions.count[k]] if len(stats) == 1 else []
-    tiles = [figure.heat_tile(stats[0], k) for k in first]
-    more = (
-        tag(
-            "details",
-            tag("summary", f"{len(tiles) - SHOWN} more joints"),
-            tag("div", *tiles[SHOWN:], class_="tilegrid"),
-        )
-        if len(tiles) > SHOWN
-        else None
-    )
-    heat = (
-        tag("div", tag("div", *tiles[:SHOWN], class_="tilegrid"), more, class_="card", style="margin-top:12px")
-        if tiles
-        else None
-    )
+    names = [name for name in stats[-1].skeleton.keypoints if all(name in one.skeleton.keypoints for one in stats)]
+    names = [name for name in names if any(_measured(one, name) for one in stats)]
+    tiles = [figure.heat_tile(stats, name) for name in names]
+    grid = f"tilegrid of{len(stats)}"
+    content = [tag("div", *tiles[:SHOWN], class_=grid)]
+    if len(tiles) > SHOWN:
+        more = tag("summary", f"{len(tiles) - SHOWN} more joints")
+        content.append(tag("details", more, tag("div", *tiles[SHOWN:], class_=grid)))
     return section(
         "Positions",
         "The dashed frame is the person’s box, every person scaled to the same. The cross is the median.",
-        cards(plots),
-        heat,
+        tag("div", tag("div", *plots, class_="card poses"), tag("div", *content, class_="card"), class_="beside"),
     )
+
+
+def _key() -> Markup:
+    """Which mark is whose."""
+    marks = [("first", "input, bars"), ("second", "other, line")]
+    items = [tag("li", tag("i", class_=f"key {kind}"), text) for kind, text in marks]
+    return tag("figure", tag("figcaption", "In these plots"), tag("ul", *items, class_="legend"))
+
+
+def _measured(stats: Stats, name: str) -> bool:
+    return bool(stats.positions.count[stats.skeleton.keypoints.index(name)])
 
 
 def images_and_persons(stats: Sequence[Stats]) -> Markup:
@@ -184,11 +175,19 @@ def images_and_persons(stats: Sequence[Stats]) -> Markup:
     picks: list[tuple[str, str, str, Callable[[Stats], Tally]]] = [
         ("Persons an image", "persons", "images", lambda s: s.per_image),
         ("Labelled joints a person", "labelled joints", "persons", lambda s: s.labelled),
+        ("Occluded joints a person", "occluded joints", "persons", lambda s: s.occluded),
     ]
     plots = [
         charts.tally_chart([(n, pick(s)) for n, s in zip(NAMES, stats, strict=False)], title=title, axis=axis, of=of)
         for title, axis, of, pick in picks
     ]
+    sides = [("Size", "root of the box’s area, pixels", "sides", ".0f")]
+    sides += [("Height", "of the image’s height", "heights", ".0%")]
+    for title, axis, name, form in sides:
+        bins: list[tuple[str, Bins]] = [(n, getattr(s.sizes, name)) for n, s in zip(NAMES, stats, strict=False)]
+        plots.append(charts.bins_chart(bins, form, title=title, axis=axis, of="persons"))
+    if len(stats) > 1:
+        plots.append(_key())
     plots += [
         charts.bubbles(s.sizes.images, title=title, of="images")
         for title, s in named(stats, "Image sizes")
@@ -204,7 +203,7 @@ def images_and_persons(stats: Sequence[Stats]) -> Markup:
         )
         for title, s in named(stats, "Persons by area")
     ]
-    return section("Images and persons", "", cards(plots))
+    return section("Images and persons", "", cards(plots, of=len(stats)))
 
 
 def together_in_images(stats: Sequence[Stats]) -> Markup | None:
@@ -221,7 +220,7 @@ def together_in_images(stats: Sequence[Stats]) -> Markup | None:
         plots.append(
             tag("figure", tag("figcaption", title, tag("small", "easy below 0.1, hard from 0.8")), charts.stack(parts))
         )
-    return section("Crowding", "", cards(plots))
+    return section("Crowding", "", cards(plots, of=len(stats)))
 
 
 def splits(stats: Sequence[Stats]) -> Markup | None:

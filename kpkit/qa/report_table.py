@@ -12,8 +12,8 @@ from kpkit.qa.stats_compare import differences
 COLUMNS = (
     ("labelled_share", "labelled"),
     ("occluded_share", "occluded of labelled"),
-    ("x_mean", "mean x in the box"),
-    ("y_mean", "mean y in the box"),
+    ("x_mean", "x in the box"),
+    ("y_mean", "y in the box"),
 )
 
 
@@ -25,7 +25,7 @@ def joint_table(stats: Sequence[Stats]) -> Markup:
         changes = {row["joint"]: row for row in differences(stats[0], stats[1])["joints"]}
     heads = [
         tag("th", "joint", data_kind="text", scope="col"),
-        tag("th", "visible, occluded, unlabelled", data_kind="number", scope="col"),
+        tag("th", "shares", data_kind="number", scope="col"),
     ]
     heads += [tag("th", label, data_kind="number", scope="col") for label in (*FLAGS, *(label for _, label in COLUMNS))]
     rows = [_row(row, changes.get(row["joint"]) if changes else None) for row in stats_shown.rows()]
