@@ -57,7 +57,7 @@ def source_images(dataset: Dataset, *, has_ids: bool) -> list[SourceImage]:
         persons[image].append(row)
     keys = sorted(rows)
     found = []
-    for key, stem in zip(keys, _stems(keys), strict=True):
+    for key, stem in zip(keys, stems(keys), strict=True):
         same = sorted(rows[key], key=lambda row: _rank(dataset.images.id[row]))
         mine = [person for row in same for person in persons[row]]
         found.append(SourceImage(key, stem, same, *_ordered(dataset, mine, has_ids)))
@@ -105,7 +105,7 @@ def _distinct(names: list[str]) -> list[str]:
     return found
 
 
-def _stems(keys: list[str]) -> list[str]:
+def stems(keys: list[str]) -> list[str]:
     """Output names without ending; two pictures that differ in the ending alone keep it in their names."""
     plain = [str(PurePosixPath(key).with_suffix("")) for key in keys]
     times = Counter(plain)

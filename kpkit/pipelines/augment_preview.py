@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,13 +15,11 @@ from kpkit.pipelines.augment_images import SourceImage
 from kpkit.pipelines.augment_prepare import Work
 from kpkit.pipelines.augment_task import Done, Output
 from kpkit.qa.draw import contact_sheet, draw_persons
+from kpkit.qa.overlay import HIDDEN, tint
 
 IMAGES = 8
 COLUMNS = 4
 TILE = (320, 240)
-# Occlusion masks: tinted, with an outline.  BGR
-TINT = (200, 60, 190)
-SHARE = 0.35
 
 Sheet = NDArray[np.uint8]
 Picture = NDArray[np.uint8]
@@ -89,7 +86,7 @@ def _after(skeleton: Skeleton, output: Output, folder: Path) -> Picture:
     labels = output.labels
     picture = read_image(folder / "images" / output.image, exif="ignore").image
     if output.mask:
-        picture = _tinted(picture, read_image(folder / output.mask).image[..., 0])
+        picture = tint(picture, read_image(folder / output.mask).image[..., 0], HIDDEN)
     xy, flags = labels.xy.copy(), labels.visibility.astype(np.int64)
     for person, row in enumerate(output.rows):
         for name, place in row.left_frame.items():
@@ -97,13 +94,3 @@ def _after(skeleton: Skeleton, output: Output, folder: Path) -> Picture:
             joint = skeleton.keypoints.index(name)
             xy[person, joint], flags[person, joint] = place, 1
     return draw_persons(picture, skeleton, xy, flags, labels.truncated, labels.bbox_xywh)
-
-
-def _tinted(picture: Picture, mask: Picture) -> Picture:
-    covered = mask > 0
-    tinted = picture.copy()
-    tinted[covered] = np.rint(picture[covered] * (1 - SHARE) + np.array(TINT) * SHARE).astype(np.uint8)
-    outlines, _ = cv2.findContours(covered.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    thick = max(1, round(max(picture.shape[:2]) / 400))
-    cv2.drawContours(tinted, outlines, -1, TINT, thick, cv2.LINE_AA)
-    return tinted

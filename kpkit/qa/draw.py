@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from kpkit.core.skeleton import Skeleton
 from kpkit.errors import UsageError
+from kpkit.qa.body import known_place
 from kpkit.qa.ink import (
     DARK,
     GREY,
@@ -34,6 +35,9 @@ from kpkit.qa.ink import (
 )
 
 Array = npt.NDArray[np.float64]
+
+# Skeletons of more have faces and hands, whose points are drawn smaller.
+FEW_JOINTS = 40
 
 
 def draw_persons(
@@ -67,8 +71,9 @@ def draw_persons(
         width = _line_width(points[n], flags[n], boxes[n]) if line_width is None else float(line_width)
         if np.isfinite(boxes[n]).all():
             _draw_box(image, boxes[n], width)
-        _draw_limbs(image, skeleton, sides, points[n], flags[n], width)
-        _draw_joints(image, sides, points[n], flags[n], cut[n], width)
+        widths = _joint_widths(skeleton, points[n], flags[n], width)
+        _draw_limbs(image, skeleton, sides, points[n], flags[n], widths)
+        _draw_joints(image, sides, points[n], flags[n], cut[n], widths)
         if ids is not None:
             _draw_id(image, str(ids[n]), points[n], boxes[n], width)
     return image
@@ -136,8 +141,21 @@ def _radius(width: float) -> float:
     return 1.35 * width + 0.9
 
 
+def _joint_widths(skeleton: Skeleton, points: Array, flags: npt.NDArray[np.int64], width: float) -> Array:
+    """[K] the width at each joint: the points of a face or a hand lie too close for the body's."""
+    widths = np.full(len(skeleton), width)
+    if len(skeleton) <= FEW_JOINTS:
+        return widths
+    fine = np.array([k for k in np.flatnonzero(flags) if known_place(skeleton.keypoints[k]) is None], np.int64)
+    if len(fine) > 1:
+        between = np.hypot(*np.moveaxis(points[fine, None] - points[fine], 2, 0))
+        np.fill_diagonal(between, np.inf)
+        widths[fine] = np.clip(0.3 * between.min(axis=1), 0.25 * width, width)
+    return widths
+
+
 def _draw_limbs(
-    image: Image, skeleton: Skeleton, sides: list[str], points: Array, flags: npt.NDArray[np.int64], width: float
+    image: Image, skeleton: Skeleton, sides: list[str], points: Array, flags: npt.NDArray[np.int64], widths: Array
 ) -> None:
     lines = []
     for a, b in skeleton.edges:
@@ -146,6 +164,7 @@ def _draw_limbs(
         start, end = points[a].copy(), points[b].copy()
         along = end - start
         length = float(np.hypot(*along))
+        width = float(min(widths[a], widths[b]))
         # A limb stops at the rim of a hollow joint, or the hollow would be filled by it.
         trim = _radius(width)
         if length > 2.5 * trim:
@@ -165,12 +184,12 @@ def _draw_joints(
     points: Array,
     flags: npt.NDArray[np.int64],
     cut: npt.NDArray[np.bool_],
-    width: float,
+    widths: Array,
 ) -> None:
-    radius = _radius(width)
     height, wide = image.shape[:2]
     for k in np.flatnonzero(flags):
-        colour = SIDE_COLOURS[sides[k]]
+        colour, width = SIDE_COLOURS[sides[k]], float(widths[k])
+        radius = _radius(width)
         if cut[k]:
             edge = np.clip(points[k], radius, np.maximum((wide - 1 - radius, height - 1 - radius), radius))
             cross(image, edge, 1.25 * radius, max(1.2, 0.6 * width), colour, DARK)

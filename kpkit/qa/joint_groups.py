@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kpkit.core.joint_names import normalise_joint_name, side_of
 from kpkit.core.skeleton import Skeleton
-from kpkit.qa.skeleton_plot import known_place
+from kpkit.qa.body import known_place
 
 Array = NDArray[np.float64]
 Group = tuple[str, tuple[int, ...]]

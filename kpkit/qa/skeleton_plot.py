@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kpkit.core.joint_names import normalise_joint_name, side_of
 from kpkit.core.skeleton import Skeleton
+from kpkit.qa.body import known_place
 from kpkit.qa.draw import legend_strip
 from kpkit.qa.ink import (
     DARK,
@@ -26,47 +26,6 @@ from kpkit.qa.ink import (
 )
 
 Array = npt.NDArray[np.float64]
-
-# Places on a person 1 high, x from the middle, y from the top; lateral joints as those of the person's left.
-_CENTRE: dict[str, tuple[float, float]] = {
-    "head_top": (0.0, 0.0),
-    "top_head": (0.0, 0.0),
-    "head": (0.0, 0.045),
-    "forehead": (0.0, 0.05),
-    "nose": (0.0, 0.095),
-    "chin": (0.0, 0.145),
-    "head_bottom": (0.0, 0.15),
-    "upper_neck": (0.0, 0.165),
-    "neck": (0.0, 0.19),
-    "thorax": (0.0, 0.225),
-    "chest": (0.0, 0.27),
-    "spine": (0.0, 0.34),
-    "torso_center": (0.0, 0.37),
-    "torso": (0.0, 0.37),
-    "belly": (0.0, 0.42),
-    "hip": (0.0, 0.50),
-    "mid_hip": (0.0, 0.50),
-    "pelvis": (0.0, 0.50),
-    "root": (0.0, 0.50),
-}
-_LATERAL: dict[str, tuple[float, float]] = {
-    "eye": (0.038, 0.065),
-    "ear": (0.085, 0.080),
-    "shoulder": (0.165, 0.215),
-    "elbow": (0.255, 0.355),
-    "wrist": (0.305, 0.485),
-    "hand": (0.325, 0.530),
-    "finger": (0.330, 0.540),
-    "hip": (0.090, 0.515),
-    "knee": (0.110, 0.715),
-    "ankle": (0.120, 0.905),
-    "heel": (0.085, 0.945),
-    "foot": (0.150, 0.965),
-    "toe": (0.150, 0.985),
-    "big_toe": (0.120, 0.990),
-    "small_toe": (0.185, 0.970),
-}
-_SHORT = {"sho": "shoulder", "elb": "elbow", "wri": "wrist", "kne": "knee", "ank": "ankle"}
 
 _BODY, _TOP, _MARGIN = 600.0, 92.0, 18
 _WIDTH, _COLUMN, _GAP = 940, 250.0, 23.0  # label columns begin this far from the middle; labels this far apart
@@ -116,18 +75,6 @@ def plot_skeleton(skeleton: Skeleton) -> Image:
     _footnote(image, len(strip), layout.body, len(skeleton.edges) - drawn)
     image[-len(strip) :] = strip
     return image
-
-
-def known_place(name: str) -> tuple[float, float] | None:
-    """Where a joint of this name is on a person 1 high who faces the viewer: x from the middle, y from the top."""
-    side = side_of(name)
-    if side is None:
-        return _CENTRE.get(normalise_joint_name(name))
-    place = _LATERAL.get(_SHORT.get(side[1], side[1]))
-    if place is None:
-        return None
-    # The person faces the viewer, so that the left side is on the right.
-    return (place[0] if side[0] == "left" else -place[0], place[1])
 
 
 def _arrange(skeleton: Skeleton) -> _Layout:

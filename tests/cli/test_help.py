@@ -14,6 +14,7 @@ COMMANDS = (
     "heatmaps",
     "shards",
     "info",
+    "draw",
     "stats",
     "validate",
     "rule",
