@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.augment_data import dataset, read_labels, write_labels
+
+
+@pytest.fixture
+def labels(empty_folder: Path) -> Path:
+    return dataset(empty_folder, images=3, persons=2)
+
+
+def picture(path: Path) -> np.ndarray:
+    found = cv2.imread(str(path))
+    assert found is not None, path
+    return found
+
+
+@pytest.mark.usefixtures("labels")
+def test_every_image_becomes_a_picture_of_its_size_with_ink_on_it(kpkit, empty_folder):
+    ran = kpkit("draw", "-o", "out", "--image-format", "png")
+    assert ran.code == 0, ran.err
+    assert sorted(one.name for one in (empty_folder / "out").iterdir()) == ["000.png", "001.png", "002.png"]
+    drawn, plain = picture(empty_folder / "out" / "000.png"), picture(empty_folder / "images" / "000.png")
+    assert drawn.shape == plain.shape
+    assert (drawn != plain).any()
+
+
+@pytest.mark.usefixtures("labels")
+def test_a_sheet_is_one_picture(kpkit, empty_folder):
+    ran = kpkit("draw", "-o", "sheet.png", "--ids")
+    assert ran.code == 0, ran.err
+    assert "Drew 3 images of 3" in ran.out
+    assert picture(empty_folder / "sheet.png").shape[1] > 200
+
+
+@pytest.mark.usefixtures("labels")
+def test_the_same_seed_is_the_same_sample(kpkit, empty_folder):
+    for name in ("a.png", "b.png"):
+        assert kpkit("draw", "-o", name, "--sample", "2", "--seed", "5").code == 0
+    assert (empty_folder / "a.png").read_bytes() == (empty_folder / "b.png").read_bytes()
+
+
+def test_a_broken_and_a_missing_picture_are_failed_items_and_the_others_are_drawn(kpkit, empty_folder, labels):
+    (empty_folder / "images" / "000.png").write_bytes(b"no picture")
+    (empty_folder / "images" / "001.png").unlink()
+    ran = kpkit("draw", "-o", "out")
+    assert ran.code == 3
+    assert "000.png" in ran.out + ran.err
+    assert "001.png" in ran.out + ran.err
+    assert [one.stem for one in (empty_folder / "out").iterdir()] == ["002"]
+
+
+@pytest.mark.usefixtures("labels")
+def test_an_output_that_exists_is_kept(kpkit, empty_folder):
+    (empty_folder / "sheet.png").write_bytes(b"precious")
+    ran = kpkit("draw", "-o", "sheet.png")
+    assert ran.code == 2
+    assert "KP-OUTPUT-EXISTS" in ran.err
+    assert (empty_folder / "sheet.png").read_bytes() == b"precious"
+
+
+@pytest.mark.usefixtures("labels")
+def test_without_pictures_labels_are_drawn_on_plain_canvases_where_that_is_asked_for(kpkit, empty_folder):
+    for one in (empty_folder / "images").iterdir():
+        one.unlink()
+    refused = kpkit("draw", "-o", "sheet.png")
+    assert refused.code == 2
+    assert "--no-images" in refused.err
+    assert kpkit("draw", "-o", "sheet.png", "--no-images").code == 0
+
+
+def test_findings_draw_only_what_validate_complains_about(kpkit, empty_folder, labels):
+    content = read_labels(empty_folder)
+    content["annotations"][0]["num_keypoints"] = 3
+    write_labels(empty_folder, content)
+    ran = kpkit("draw", "-o", "out", "--findings")
+    assert ran.code == 0, ran.err
+    assert "KP101" in ran.out
+    # The joints of these persons lie anywhere, which validate finds, too: what counts is who is drawn for which rule.
+    only = kpkit("draw", "-o", "only", "--findings", "--image", "001.png")
+    assert "000" in [one.stem for one in (empty_folder / "out").iterdir()]
+    assert "KP101" not in only.out
+
+
+@pytest.mark.usefixtures("labels")
+def test_an_image_that_is_not_there_is_named(kpkit):
+    ran = kpkit("draw", "-o", "out", "--image", "nothing.png")
+    assert ran.code == 2
+    assert "nothing.png" in ran.err
