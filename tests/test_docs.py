@@ -61,7 +61,9 @@ def test_the_pictures_in_the_pages_are_the_demos_sheets(demo_folder, sheet):
     assert shown.stat().st_size < 400_000
     ours, theirs = cv2.imread(str(shown)), cv2.imread(str(demo_folder / sheet))
     assert ours.shape == theirs.shape
-    assert np.abs(ours.astype(float) - theirs).mean() < 3
+    # Versions of OpenCV round letters and JPEGs differently, pixel by pixel; anything that moved stays in a blur.
+    ours, theirs = (cv2.GaussianBlur(one, (0, 0), 2).astype(float) for one in (ours, theirs))
+    assert np.abs(ours - theirs).mean() < 1.5
 
 
 def test_stale_output_is_renewed_and_times_are_let_be(tmp_path):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+HUGE = 1e100
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,11 @@ class Spread:
         if not len(finite):
             return cls(0)
         quantiles = np.quantile(finite, (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)).tolist()
-        return cls(len(finite), float(finite.mean()), float(finite.std()), *quantiles)
+        # Squares of absurd coordinates leave float64; those of their shares of the largest do not.
+        unit = float(np.abs(finite).max())
+        unit = unit if unit > HUGE else 1.0
+        shares = finite / unit
+        return cls(len(finite), float(shares.mean()) * unit, float(shares.std()) * unit, *quantiles)
 
 
 @dataclass(frozen=True)
