@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kpkit.qa.stats_tally import HUGE
+
 Array = NDArray[np.float64]
 
 # The heat maps reach a quarter of the box beyond it on every side.
@@ -64,7 +66,10 @@ def measure_positions(xy: Array, labelled: NDArray[np.bool_], boxes: Array) -> P
     for joint in range(k):
         rows = np.flatnonzero(labelled[:, joint] & usable)
         if len(rows):
-            places = (xy[rows, joint] - boxes[rows, :2]) / boxes[rows, 2:]
+            # A box may be narrower than any pixel; beyond this a place is nowhere, and its square no number.
+            with np.errstate(over="ignore"):
+                places = (xy[rows, joint] - boxes[rows, :2]) / boxes[rows, 2:]
+            places = np.clip(places, -HUGE, HUGE)
             _fill(found, joint, places)
     return found
 

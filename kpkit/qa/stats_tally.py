@@ -90,11 +90,8 @@ class Spread:
         if not len(finite):
             return cls(0)
         quantiles = np.quantile(finite, (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)).tolist()
-        # Squares of absurd coordinates leave float64; those of their shares of the largest do not.
-        unit = float(np.abs(finite).max())
-        unit = unit if unit > HUGE else 1.0
-        shares = finite / unit
-        return cls(len(finite), float(shares.mean()) * unit, float(shares.std()) * unit, *quantiles)
+        mean, sd = mean_and_sd(finite)
+        return cls(len(finite), float(mean), float(sd), *quantiles)
 
 
 @dataclass(frozen=True)
@@ -125,3 +122,16 @@ class Bins:
             "edges": [edge if np.isfinite(edge) else None for edge in self.edges.tolist()],
             "counts": self.counts.tolist(),
         }
+
+
+def mean_and_sd(values: Array) -> tuple[Array, Array]:
+    """Mean and standard deviation along the first axis.
+
+    values  [n, ...]  float64  finite, n > 0
+
+    Squares of absurd coordinates leave float64; those of their shares of the largest do not.
+    """
+    largest = float(np.abs(values).max())
+    unit = largest if largest > HUGE else 1.0
+    shares = values / unit
+    return shares.mean(axis=0) * unit, shares.std(axis=0) * unit
