@@ -49,7 +49,9 @@ def heatmaps(
     max_pixels: augment_options.MaxPixels = 100_000_000,
     seed: augment_options.Seed = 0,
     workers: augment_options.Workers = 1,
+    scheduler: augment_options.Scheduler = "",
     resume: options.Resume = False,
+    wait: augment_options.Wait = False,
     force: options.Force = False,
     dry_run: options.DryRun = False,
 ) -> int:
@@ -95,7 +97,9 @@ def heatmaps(
         exif=exif,
         max_pixels=max_pixels,
         allow_unpaired=allow_unpaired,
+        scheduler=scheduler,
         resume=resume,
+        wait=wait,
         force=force,
         dry_run=dry_run,
     )

@@ -6,6 +6,7 @@ nobody takes the folder for finished, and a run that ends early is taken up agai
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -13,9 +14,9 @@ from functools import partial
 from kpkit import storage
 from kpkit.core.report import Collector
 from kpkit.errors import OutputError
-from kpkit.execute import Failure, LocalPool, run_tasks
-from kpkit.guard import upload
-from kpkit.pipelines.heatmaps_folder import ShardFolder, shard_folder
+from kpkit.execute import Failure, pool_for, run_tasks
+from kpkit.guard import claim, upload
+from kpkit.pipelines.heatmaps_folder import ShardFolder, check_output, shard_folder
 from kpkit.pipelines.heatmaps_job import HeatmapsJob, HeatmapsReport
 from kpkit.pipelines.heatmaps_plan import ShardTask, plan_document, shard_tasks
 from kpkit.pipelines.heatmaps_prepare import Work, prepare
@@ -33,19 +34,28 @@ def run(job: HeatmapsJob, progress: Progress | None = None) -> HeatmapsReport:
     """
     started = time.monotonic()
     collector = Collector()
+    tell = progress or (lambda stage, done, total: None)
     work = prepare(job, collector)
     report = _report(job, work)
     if not job.dry_run:
-        place = storage.stand_in(work.output)
-        with shard_folder(place, resume=job.resume) as folder:
-            made = _render(job, work, folder, report, progress or (lambda stage, done, total: None))
+        with _folder(job, work, tell) as folder:
+            made = _render(job, work, folder, report, tell)
             folder.finish(_manifest(work, made, report))
-        if storage.is_remote(work.output):
-            upload(place, work.output)
         _account(work, made, report, collector)
     report.issues = collector.issues
     report.seconds = time.monotonic() - started
     return report
+
+
+@contextlib.contextmanager
+def _folder(job: HeatmapsJob, work: Work, tell: Progress) -> Iterator[ShardFolder]:
+    """The output's folder, locked; what was waited for may have written it."""
+    with claim(work.output, wait=job.wait, tell=lambda owner: tell(f"waiting for process {owner.pid}", 0, 0)):
+        check_output(work.output, resume=job.resume, force=job.force)
+        with shard_folder(storage.stand_in(work.output), resume=job.resume) as folder:
+            yield folder
+        if storage.is_remote(work.output):
+            upload(storage.stand_in(work.output), work.output)
 
 
 def _report(job: HeatmapsJob, work: Work) -> HeatmapsReport:
@@ -81,7 +91,9 @@ def _render(
     done = 0
     tell("rendering", 0, report.samples)
     function = partial(render_or_keep, work.plan, work.fingerprint)
-    with LocalPool(job.workers, _start) as pool:
+    seen = [] if work.root is None else [work.root]
+    with pool_for(job.workers, job.scheduler, _start, shared=[folder.path], seen=seen) as pool:
+        report.workers = pool.workers
         for path, result in run_tasks(function, _items(work, folder), pool):
             if isinstance(result, Failure):
                 if result.code == "KP-OUTPUT-WRITE":

@@ -27,7 +27,7 @@ _SHARD = re.compile(r"(?:\d{3}/)?shard-\d{5}\.h5")
 
 
 class ShardFolder:
-    """The folder while one run works in it; others are kept out.
+    """The folder while one run works in it.
 
     earlier  path -> what an earlier run says about a shard that it finished
     """
@@ -42,6 +42,7 @@ class ShardFolder:
 
     def finish(self, manifest: Manifest) -> None:
         """Sweep what is no part of it, write the manifest, and forget the progress. Raises OutputError."""
+        _sweep(self.path, everything=False)
         named = {entry.path for entry in manifest.shards}
         for file in _shards(self.path):
             if file.relative_to(self.path).as_posix() not in named:
@@ -103,12 +104,13 @@ def is_ours(path: Path) -> bool:
 def shard_folder(path: Path, *, resume: bool) -> Iterator[ShardFolder]:
     """Take the folder, made where it is missing; what an earlier run left is kept or, without `resume`, removed.
 
-    Raises OutputError where another run works in it, or it cannot be written.
+    path  whose lock is held
+
+    Raises OutputError where it cannot be written.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
         with (path / PROGRESS).open("a+", encoding="utf-8") as stream:
-            _lock(stream, path)
             earlier = _earlier(path, stream) if resume else {}
             _sweep(path, everything=not resume)
             _rewrite(stream, list(earlier.values()))
@@ -116,22 +118,6 @@ def shard_folder(path: Path, *, resume: bool) -> Iterator[ShardFolder]:
             yield ShardFolder(path, stream, earlier)
     except OSError as error:
         raise output_error(error, path) from error
-
-
-def _lock(stream: IO[str], path: Path) -> None:
-    try:
-        import fcntl
-    except ImportError:  # Windows: two runs in one folder are not told apart there
-        return
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise OutputError(
-            "another run writes into this folder",
-            code="KP-OUTPUT-LOCKED",
-            place=str(path),
-            help="wait for it, or choose another with -o",
-        ) from error
 
 
 def _earlier(path: Path, stream: IO[str]) -> dict[str, ShardEntry]:

@@ -36,6 +36,7 @@ class HeatmapsJob:
     flip_copies    every sample a second time, mirrored
     occluded_target  what the target of a covered joint is      padding  how much larger than its box a crop is
     resume         keep what an earlier run of the same job finished
+    scheduler      of a Dask cluster; "": `workers` processes here         wait  for another run on the output
     """
 
     source: LabelSource = field(default_factory=LabelSource)
@@ -61,7 +62,9 @@ class HeatmapsJob:
     exif: str = "auto"
     max_pixels: int = MAX_PIXELS
     allow_unpaired: bool = False
+    scheduler: str = ""
     resume: bool = False
+    wait: bool = False
     force: bool = False
     dry_run: bool = False
 

@@ -68,6 +68,8 @@ def prepare(job: HeatmapsJob, collector: Collector) -> Work:
     """Find, read and check. Raises UsageError, InputError or OutputError."""
     loaded = load_labels(job.source, collector)
     output = job.output or job.source.folder / "kpkit-out" / f"heatmaps-{loaded.format.name}"
+    if job.scheduler and not storage.is_remote(output):  # its workers have another current folder
+        output = output.absolute()
     if not job.dry_run:
         check_output(output, resume=job.resume, force=job.force)
     loaded, images, people = _people(loaded)
@@ -85,6 +87,8 @@ def prepare(job: HeatmapsJob, collector: Collector) -> Work:
     )
     opens = plan.with_images or bool(people.image_masks) or bool(people.person_masks)
     root = (loaded.images or image_folder(job.source.images, people.dataset)) if opens else None
+    if root is not None and job.scheduler and not storage.is_remote(root):
+        root = root.absolute()
     total = int(crops_of(people, plan)[-1])
     crops = _crops_a_shard(job, plan, layout)
     count = math.ceil(total / crops)

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import re
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -39,7 +40,8 @@ class ShardWriter:
         self.path, self.count = path, 0
         self._layout, self._capacity, self._compression = layout, capacity, compression
         self._labels: dict[str, list[Array]] = {name: [] for name, array in layout.items() if not array.dense}
-        self._tmp = path.with_name(path.name + TMP)
+        # A name of its own: a worker that was given up may still write the same shard.
+        self._tmp = path.with_name(f"{path.name}.{secrets.token_hex(4)}{TMP}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = h5py.File(self._tmp, "w", libver=LIBVER)
