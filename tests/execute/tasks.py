@@ -95,3 +95,7 @@ def interrupt(number: int) -> int:
 def write_pid_and_sleep(path: str) -> None:
     Path(path).write_text(str(os.getpid()))
     time.sleep(60)
+
+
+def start_here() -> None:
+    _STARTED.append("here")
