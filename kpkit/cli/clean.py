@@ -21,7 +21,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be 
 def clean(console: Console, output: Output, dry_run: DryRun = False) -> None:
     """Remove what killed runs left beside an output: half-written files, stale locks, work that `--resume` would use.
 
-    The output itself is never touched, and neither is what a run at work holds.
+    A finished output is never touched, and neither is what a run at work holds.
 
     Examples:
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from kpkit.guard import OLD_PREFIX, output_error, recover, remove, unfinished, work_folders
 from kpkit.lock import check_unlocked, lock_path, locked
+from kpkit.pipelines.heatmaps_folder import unfinished_files
 from kpkit.pipelines.work_folder import begun
 
 SCHEMA_VERSION = 1
@@ -16,12 +18,21 @@ SCHEMA_VERSION = 1
 
 @dataclass
 class Leftover:
-    """One file or folder: what it is, how large, and what is done with it."""
+    """One file or folder: what it is, how large, and what is done with it; `files` where only these of a folder."""
 
     path: str
     what: str
     bytes: int
     restored: bool = False
+    files: list[str] = field(default_factory=list)
+
+    def remove(self) -> None:
+        """Remove it; of an output that is begun, what the ended run wrote."""
+        for path in self.files or [self.path]:
+            remove(Path(path))
+        if self.files:
+            with contextlib.suppress(OSError):
+                os.rmdir(self.path)
 
 
 @dataclass
@@ -56,7 +67,7 @@ def run(output: Path, *, dry_run: bool = False) -> CleanReport:
                 recover(output)
                 for one in report.leftovers:
                     if not one.restored and one.path != str(stale):
-                        remove(Path(one.path))
+                        one.remove()
         except OSError as error:
             raise output_error(error, output, stale) from error
     return report
@@ -72,6 +83,11 @@ def _found(output: Path) -> list[Leftover]:
         count, job = begun(path)
         since = f" of a run begun {job['began']}" if "began" in job else ""
         found.append(Leftover(str(path), f"{count:,} finished items{since}", _size(path)))
+    files = unfinished_files(output)
+    if files:
+        shards = sum(file.suffix == ".h5" for file in files)
+        what = f"{shards:,} finished shards, and notes, of a run that was ended"
+        found.append(Leftover(str(output), what, sum(map(_size, files)), files=[str(file) for file in files]))
     return found
 
 

@@ -100,6 +100,17 @@ def is_ours(path: Path) -> bool:
         return False
 
 
+def unfinished_files(path: Path) -> list[Path]:
+    """What an ended run left in a folder of shards: notes, half-written files and, without a manifest, shards.
+
+    Nothing where no run was ended.
+    """
+    if not (path / PROGRESS).is_file():
+        return []
+    shards = [] if is_ours(path) else _shards(path)
+    return [path / PROGRESS, *_half_written(path), *shards]
+
+
 @contextlib.contextmanager
 def shard_folder(path: Path, *, resume: bool) -> Iterator[ShardFolder]:
     """Take the folder, made where it is missing; what an earlier run left is kept or, without `resume`, removed.
@@ -136,12 +147,16 @@ def _earlier(path: Path, stream: IO[str]) -> dict[str, ShardEntry]:
 
 def _sweep(path: Path, *, everything: bool) -> None:
     """Remove what killed runs left; with `everything`, what they finished, too."""
-    for file in [*path.glob(f"*{TMP}"), *path.glob(f"[0-9][0-9][0-9]/*{TMP}"), *orphans(path / MANIFEST)]:
+    for file in _half_written(path):
         file.unlink()
     if everything:
         (path / MANIFEST).unlink(missing_ok=True)
         for file in _shards(path):
             file.unlink()
+
+
+def _half_written(path: Path) -> list[Path]:
+    return [*path.glob(f"*{TMP}"), *path.glob(f"[0-9][0-9][0-9]/*{TMP}"), *orphans(path / MANIFEST)]
 
 
 def _shards(path: Path) -> list[Path]:
