@@ -89,8 +89,11 @@ class ShardWriter:
                     self._dense[name].resize(self.count, axis=0)
                 else:
                     self._create_label(name, layout)
-            self._dense.clear()
             self._file.attrs["samples"] = self.count
+            for dataset in self._dense.values():
+                _flushed(dataset)
+            self._file.flush()
+            self._dense.clear()
             self._file.close()
             sync_file(self._tmp)
             size, digest = self._tmp.stat().st_size, sha256_of(self._tmp)
@@ -125,6 +128,7 @@ class ShardWriter:
         values = np.concatenate(parts) if parts else np.zeros((0, *layout.shape), layout.dtype)
         dataset = self._file.create_dataset(name, data=values, track_times=False)
         _describe(dataset, layout)
+        _flushed(dataset)
 
     def _write(self, dataset: Any, first: int, values: Array) -> None:
         rest = (0,) * (values.ndim - 1)
@@ -143,6 +147,11 @@ class ShardWriter:
             pass
         finally:
             self._tmp.unlink(missing_ok=True)
+
+
+def _flushed(dataset: Any) -> None:
+    """Have HDF5 write what it holds of an array: when the object is let go, h5py swallows the errors of that."""
+    dataset.flush()
 
 
 def _describe(dataset: Any, layout: ArrayLayout) -> None:

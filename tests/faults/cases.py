@@ -94,7 +94,8 @@ def assert_nothing_half(case: Case, folder: Path, expected: dict[str, str]) -> N
     """Either there is no output, or it is the whole one."""
     if case.is_whole(folder):
         found = content(folder, case)
-        assert {name: found.get(name) for name in expected} == expected
+        differ = sorted(name for name in expected if found.get(name) != expected[name])
+        assert not differ, differ
         # A run that was stopped at its very end may leave its notes.
         assert set(found) - set(expected) <= {"progress.jsonl"}
 

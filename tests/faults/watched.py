@@ -50,7 +50,7 @@ class Watched:
         self._send(json.dumps({"folder": str(folder), "arguments": list(arguments)}))
         pid = self._line()
         with tempfile.NamedTemporaryFile() as log:
-            command = ["strace", "-f", "-q", "-o", log.name, *watch, "-p", pid]
+            command = ["strace", "-f", "-o", log.name, *watch, "-p", pid]
             with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as tracer:
                 assert tracer.stderr is not None
                 assert "attached" in tracer.stderr.readline()
