@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,12 +14,13 @@ import kpkit
 
 TOP = Path(__file__).resolve().parents[1]
 FIFTYONE = TOP / "examples" / "fiftyone_session.py"
-SCRIPTS = sorted(set((TOP / "examples").glob("*.py")) - {FIFTYONE})
+TRAINING = TOP / "examples" / "train_simplebaseline.py"
+SCRIPTS = sorted(set((TOP / "examples").glob("*.py")) - {FIFTYONE, TRAINING})
 
 
-def run(script: Path, folder: Path, *, warnings: str = "error") -> str:
+def run(script: Path, folder: Path, *arguments: str, warnings: str = "error") -> str:
     done = subprocess.run(
-        [sys.executable, "-W", warnings, str(script)],
+        [sys.executable, "-W", warnings, str(script), *arguments],
         capture_output=True,
         text=True,
         cwd=folder,
@@ -44,6 +46,26 @@ def test_session_with_fiftyone_brings_back_the_edit_and_the_tag_alone(tmp_path):
         "scene_0000.jpg: person 1: left_wrist flag: 2 -> 1",
         "scene_0000.jpg: person 1: tags [] -> ['kpkit:ok']",
     ]
+
+
+def test_training_on_shards_learns_and_draws_its_loss(tmp_path):
+    pytest.importorskip("torch", reason="PyTorch is not installed (extra torch)")
+    out = run(TRAINING, tmp_path, "--scenes", "6", "--epochs", "10", "--workers", "0", "--plot", "loss.png")
+    found = {name: float(score) for name, score in re.findall(r"PCK@0.2 on (.+?): (\d\.\d+)", out)}
+    assert found.keys() == {"training crops", "held-out scenes"}
+    first, last = re.findall(r"loss (\d\.\d+)", out)[:1] + re.findall(r"loss (\d\.\d+)", out)[-1:]
+    assert float(last) < 0.5 * float(first)
+    assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+def test_training_for_minutes_finds_the_joints_it_was_shown_and_many_it_was_not(tmp_path):
+    pytest.importorskip("torch", reason="PyTorch is not installed (extra torch)")
+    out = run(TRAINING, tmp_path)
+    rows = re.findall(r"PCK@0.2 on .+?: (\d\.\d+) \(mean pose: (\d\.\d+)\)", out)
+    (seen, _), (unseen, chance) = ((float(score), float(guess)) for score, guess in rows)
+    assert seen >= 0.9
+    assert unseen >= chance + 0.15
 
 
 def test_quickstart_makes_the_files_it_speaks_of(tmp_path):
