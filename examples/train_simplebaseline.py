@@ -94,7 +94,12 @@ def train(shards: Path, epochs: int, workers: int, rate: float = 1e-3) -> tuple[
     """The trained network, and the mean loss of each epoch."""
     data = kpkit.torch.ShardDataset(shards, names=["image", "heatmaps", "weights"], flip=0.5)
     loader = torch.utils.data.DataLoader(
-        data, batch_size=BATCH, shuffle=True, num_workers=workers, collate_fn=data.collate, persistent_workers=workers > 0
+        data,
+        batch_size=BATCH,
+        shuffle=True,
+        num_workers=workers,
+        collate_fn=data.collate,
+        persistent_workers=workers > 0,
     )
     network = SimpleBaseline(len(data.shards.skeleton))
     optimizer = torch.optim.Adam(network.parameters(), rate)

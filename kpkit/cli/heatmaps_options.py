@@ -26,7 +26,7 @@ CodecName = Annotated[
     typer.Option(
         "--codec",
         metavar="NAME",
-        help="Rule of the targets: msra (the default), unbiased, udp, megvii, simcc, paf, ...",
+        help="Rule of the targets: msra (the default), unbiased, udp, megvii, simcc, paf.",
         autocompletion=complete.codecs,
         rich_help_panel=TARGETS,
     ),

@@ -77,6 +77,13 @@ def prepare(job: HeatmapsJob, collector: Collector) -> Work:
     input_size = job.input_size or (recipe.input_size if recipe is not None else None) or INPUT_SIZE
     skeleton = people.dataset.skeleton
     codec = make_codec(job.codec, skeleton, input_size, job.heatmap_size, **job.codec_parameters)
+    if codec.whole_images:
+        raise UsageError(
+            f"the codec '{job.codec}' is for whole pictures, and shards hold a crop a person",
+            code="KP-CODEC-WHOLE",
+            expected="msra, unbiased, udp, megvii, simcc or paf",
+            help="use it from Python: kpkit.targets.make.make_codec",
+        )
     _check(job, recipe, people, loaded.path)
     plan = _plan(job, recipe, people, codec, output)
     versions = _versions(job, plan)

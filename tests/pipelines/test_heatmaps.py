@@ -175,3 +175,9 @@ def test_unfinished_folder_is_no_dataset(labels, tmp_path):
     (tmp_path / "out/manifest.json").unlink()
     with pytest.raises(InputError, match="not finished"):
         kpkit.ShardDataset(tmp_path / "out")
+
+
+def test_codec_for_whole_pictures_is_refused_for_crops(labels, tmp_path):
+    with pytest.raises(UsageError, match="whole pictures"):
+        shards(labels, tmp_path / "out", codec="bottomup")
+    assert not (tmp_path / "out").exists()
