@@ -26,6 +26,10 @@ def scratch() -> Path:
 _origins: dict[Path, Path] = {}
 
 
+# An archive of a few kB may claim terabytes.
+MAX_UNPACKED = 16 << 30
+
+
 def bring(path: Path, leave_out: frozenset[str] = frozenset()) -> Path:
     """A local copy of a remote file or folder; a local path is handed back as it is.
 
@@ -53,6 +57,8 @@ def bring(path: Path, leave_out: frozenset[str] = frozenset()) -> Path:
 
 
 def _get(url: str, name: str, local: Path) -> None:
+    if url.startswith("zip:"):
+        _check_size(url, name)
     asked(url, lambda fs, where: fs.get_file(f"{where.rstrip('/')}/{name}" if name else where, str(local)))
 
 
@@ -96,3 +102,16 @@ def stand_in(path: Path) -> Path:
     local = folder / (path.name or "root")
     _origins[local] = path
     return local
+
+
+def _check_size(url: str, name: str) -> None:
+    size = asked(url, lambda fs, where: fs.size(f"{where.rstrip('/')}/{name}" if name else where))
+    if size is not None and size > MAX_UNPACKED:
+        raise InputError(
+            "the archive's member is too large",
+            code="KP-URL-SIZE",
+            place=f"{url}/{name}" if name else url,
+            expected=f"at most {MAX_UNPACKED:,} bytes",
+            got=f"{size:,} bytes",
+            help="unpack the archive yourself, if you trust it",
+        )
