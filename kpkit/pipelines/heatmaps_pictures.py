@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from kpkit.augment import geometry as geo
 from kpkit.augment.draw import stream
 from kpkit.augment.images import read_image
+from kpkit.augment.occlusion import covered as covered_joints
 from kpkit.augment.shapes import move_mask
 from kpkit.augment.spatial import Labels
 from kpkit.augment.warp import warp_image
+from kpkit.core import visibility as vis
 from kpkit.errors import InputError, KpkitError
 from kpkit.execute import Failure
 from kpkit.pipelines.augment_cover import Covered, Veil, cover_picture
@@ -145,24 +147,34 @@ class Pictures:
         if not plan.covers:
             return image, None
         with self._timed("occlude"):
-            person = int(crops.person[i])
-            own = scene.own.get(person)
-            moved = None if own is None else move_mask(matrix, own, self._input_wh)
-            given = None if scene.mask is None else move_mask(matrix, scene.mask, self._input_wh)
-            covered = self._cover(crops, placed, i, image, Veil(given, None, (moved,)), scene.image)
-            placed.visibility[i] = covered.labels.visibility[0]
-            hidden = [plan.skeleton.keypoints.index(name) for name in covered.by[0]]
-            placed.occluded[i, hidden] = True
-            masks = [mask for mask in (covered.mask, moved) if mask is not None]
+            masks = [move_mask(matrix, mask, self._input_wh) for mask in self._masks(crops, i, scene)]
+            self._hide(crops, placed, i, scene)
+            if crops.copy[i] and plan.recipe.occlusion is not None:
+                covered = self._cover(crops, placed, i, image, scene.image)
+                placed.visibility[i] = covered.labels.visibility[0]
+                placed.occluded[i, [plan.skeleton.index(name) for name in covered.by[0]]] = True
+                image = covered.image if image is not None else None
+                masks += [] if covered.mask is None else [covered.mask]
             region = None
             if masks:
-                whole = masks[0] if len(masks) == 1 else masks[0] | masks[1]
+                whole = np.maximum.reduce(masks)
                 region = cell_shares(whole, self._cells_wh[::-1])
-        return (covered.image if image is not None else None), region
+        return image, region
 
-    def _cover(
-        self, crops: Crops, placed: Placed, i: int, image: Picture | None, veil: Veil, whole: Picture | None
-    ) -> Covered:
+    def _masks(self, crops: Crops, i: int, scene: _Scene) -> list[Picture]:
+        """What the dataset says is covered already, in source pixels."""
+        own = scene.own.get(int(crops.person[i]))
+        return [mask for mask in (scene.mask, own) if mask is not None]
+
+    def _hide(self, crops: Crops, placed: Placed, i: int, scene: _Scene) -> None:
+        """Mark joints that these masks cover: asked in the source's pixels, where the masks are exact."""
+        xy = self._task.columns["xy"][crops.person[i]]
+        for mask in self._masks(crops, i, scene):
+            hidden = covered_joints(xy, mask)
+            placed.occluded[i] |= hidden[self._plan.skeleton.flip_index] if placed.mirrored[i] else hidden
+        placed.visibility[i] = vis.occlude(placed.visibility[i], placed.occluded[i])
+
+    def _cover(self, crops: Crops, placed: Placed, i: int, image: Picture | None, whole: Picture | None) -> Covered:
         """As the augmenter covers a crop; without pixels on an empty picture, which nobody sees."""
         plan, task = self._plan, self._task
         person, copy, ref = int(crops.person[i]), int(crops.copy[i]), task.images[int(crops.image[i])]
@@ -178,14 +190,13 @@ class Pictures:
             area=none[:, 0],
         )
         width, height = self._input_wh
-        recipe = plan.recipe if copy else replace(plan.recipe, occlusion=None)
-        patches = ref.patches[copy - 1] if ref.patches and copy else []
+        patches = ref.patches[copy - 1] if ref.patches else []
         return cover_picture(
             np.zeros((height, width, 3), np.uint8) if image is None else image,
             labels,
             np.zeros(1, bool),
-            veil,
-            recipe,
+            Veil(),
+            plan.recipe,
             plan.skeleton,
             lambda _: stream(plan.seed, key, copy, "occlusion"),
             lambda: stream(plan.seed, key, copy, "fill"),

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kpkit import storage
 from kpkit.core.skeleton import Skeleton
-from kpkit.errors import UsageError, did_you_mean
+from kpkit.errors import FormatError, UsageError, did_you_mean
 from kpkit.guard import resolve_inside
 from kpkit.targets.base import Codec
 from kpkit.targets.make import from_parameters
@@ -28,7 +28,7 @@ from kpkit.targets.shard_arrays import (
     stored_names,
     to_values,
 )
-from kpkit.targets.shard_layout import IDENTITY, POINTS, REGION, Array, ArrayLayout
+from kpkit.targets.shard_layout import IDENTITY, MANIFEST, POINTS, REGION, Array, ArrayLayout
 from kpkit.targets.shard_mirror import NEEDS, mirror_samples
 from kpkit.targets.shard_read import Shard
 
@@ -55,7 +55,10 @@ class ShardDataset:
         self.manifest: Manifest = read_manifest(self.folder)
         self.skeleton: Skeleton = self.manifest.skeleton_object()
         self._dtype = _checked_dtype(dtype)
-        self._layout: dict[str, ArrayLayout] = layout_from(self.manifest)
+        try:
+            self._layout: dict[str, ArrayLayout] = layout_from(self.manifest)
+        except FormatError as error:
+            raise error.at(str(self.folder / MANIFEST)) from None
         known = stored_names(self.manifest, self._layout, lambda: self.codec)
         for name in names or ():
             if name not in known:
