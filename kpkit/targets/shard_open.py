@@ -96,8 +96,13 @@ def _attributes(path: Path, file: Any) -> dict[str, Any]:
         attribute = h5py.h5a.open(file.id, name.encode())
         if attribute.get_storage_size() > MAX_ATTRIBUTE or math.prod(attribute.shape) != 1:
             raise _refuse(path, f"the attribute '{name}' is too large", expected="one number or text")
+        kind = attribute.get_type()
+        if isinstance(kind, h5py.h5t.TypeStringID) and kind.is_variable_str():
+            # Such texts stand in a heap without checksums; damaged, it can make HDF5 read for ever.
+            raise _refuse(path, f"the attribute '{name}' is no text of fixed length")
         value = file.attrs[name]
-        found[name] = value.item() if isinstance(value, np.generic) else value
+        value = value.item() if isinstance(value, np.generic) else value
+        found[name] = value.decode() if isinstance(value, bytes) else value
     return found
 
 

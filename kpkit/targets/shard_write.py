@@ -46,7 +46,7 @@ class ShardWriter:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = h5py.File(self._tmp, "w", libver=LIBVER)
             for name, value in attributes.items():
-                self._file.attrs[name] = value
+                put_attribute(self._file, name, value)
             self._dense = {name: self._create(name, array) for name, array in layout.items() if array.dense}
         except (OSError, RuntimeError) as error:
             self._abandon()
@@ -155,8 +155,20 @@ def _flushed(dataset: Any) -> None:
 
 
 def _describe(dataset: Any, layout: ArrayLayout) -> None:
-    dataset.attrs["scale"], dataset.attrs["offset"] = layout.scale, layout.offset
-    dataset.attrs["about"] = layout.about
+    for name in ("scale", "offset", "about"):
+        put_attribute(dataset, name, getattr(layout, name))
+
+
+def put_attribute(owner: Any, name: str, value: float | str) -> None:
+    """A number, or text of a fixed length in UTF-8.
+
+    Texts of variable length would stand in a heap without checksums, where one flipped bit can make HDF5 read for ever.
+    """
+    if isinstance(value, str):
+        data = value.encode()
+        owner.attrs.create(name, data, dtype=h5py.string_dtype("utf-8", max(1, len(data))))
+    else:
+        owner.attrs[name] = value
 
 
 def sha256_of(path: Path) -> str:

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 
 import kpkit
 from kpkit.errors import OutputError
+from kpkit.lock import locked
 from kpkit.pipelines.heatmaps_folder import PROGRESS
 from kpkit.pipelines.shards import verify
 from kpkit.targets.manifest import read_manifest
@@ -130,15 +132,21 @@ def test_resume_notices_a_picture_that_changed(tmp_path):
     assert report.kept == 2
 
 
-def test_two_runs_do_not_write_into_one_folder(labels, tmp_path):
-    from kpkit.pipelines.heatmaps_folder import shard_folder
+def test_second_run_in_a_folder_where_one_works_is_refused(labels, tmp_path):
+    errors: list[str] = []
 
-    with (
-        shard_folder(tmp_path / "out", resume=True),
-        pytest.raises(OutputError, match="another run"),
-        shard_folder(tmp_path / "out", resume=True),
-    ):
-        pass
+    def second() -> None:
+        try:
+            shards(labels, tmp_path / "out", resume=True)
+        except OutputError as error:
+            errors.append(error.code)
+
+    with locked(tmp_path / "out"):
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join(60)
+    assert errors == ["KP-OUTPUT-LOCKED"]
+    assert not (tmp_path / "out").exists()
 
 
 def flip_byte(path: Path, offset: int, bit: int = 0) -> None:

@@ -284,6 +284,10 @@ def group(file: h5py.File, secret: Path) -> None:
     file.create_group("weights")
 
 
+def text_of_variable_length(file: h5py.File, secret: Path) -> None:
+    file.attrs["skeleton"] = "{}"
+
+
 def large_attribute(file: h5py.File, secret: Path) -> None:
     file.attrs.create("skeleton", np.zeros(5000, "u1"))
 
@@ -300,6 +304,7 @@ def large_attribute(file: h5py.File, secret: Path) -> None:
         empty_chunks,
         group,
         large_attribute,
+        text_of_variable_length,
     ],
 )
 def test_harmful_file_is_refused_before_it_is_read(folder, tmp_path, harm):
