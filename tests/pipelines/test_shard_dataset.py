@@ -209,7 +209,9 @@ def test_other_processes_read_the_same(folder, method):
         # Files are open already when the processes start.
         here = [first_sum((found, index)) for index in range(12)]
         with multiprocessing.get_context(method).Pool(2) as pool:
-            assert pool.map(first_sum, [(found, index) for index in range(12)]) == here
+            # A child that hangs is a failure, not a test without end.
+            there = pool.map_async(first_sum, [(found, index) for index in range(12)]).get(120)
+            assert there == here
         assert here == [first_sum((found, index)) for index in range(12)]
 
 
