@@ -104,7 +104,7 @@ def load(group: str, name: str) -> Any:
         raise UsageError(
             f"there is no {what} '{name}'",
             code="KP-UNKNOWN-" + what.upper(),
-            help=did_you_mean(name, [*known, *ALIASES]),
+            help=did_you_mean(name, [*known, *(alias for alias, meant in ALIASES.items() if meant in known)]),
         )
     try:
         return point.load()

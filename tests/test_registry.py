@@ -117,3 +117,10 @@ def test_naming_the_formats_imports_none_of_them():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", ["kpk", "yolo", "nosuch"])
+def test_another_name_of_a_format_is_not_offered_as_a_codec(name: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        registry.load(registry.CODECS, name)
+    assert not any(f"'{alias}'" in caught.value.help or f" {alias}," in caught.value.help for alias in registry.ALIASES)
