@@ -145,6 +145,10 @@ def _rendered(stream: TextIO, what: Text | Table, *, soft_wrap: bool = False) ->
 
 def _write(stream: TextIO, text: str) -> None:
     try:
+        if stream is sys.stderr:
+            # Where both go to one place, what was said first stands first. A stdout that is lost is told at the end.
+            with contextlib.suppress(OSError):
+                sys.stdout.flush()
         stream.write(storage.named(text))
     except BrokenPipeError:
         raise

@@ -140,5 +140,5 @@ def test_doctor_says_how_to_install_an_extra(kpkit):
     found = kpkit("doctor", "--json").json
     if not found["extras"]:
         pytest.skip("kpkit runs from a checkout that is not installed")
-    assert {"fast", "albumentations", "qa", "dask", "torch", "s3"} == set(found["extras"])
+    assert {"fast", "albumentations", "qa", "dask", "torch", "s3", "zstd", "hotcoco"} == set(found["extras"])
     assert "numpy" in found["libraries"]

@@ -70,6 +70,8 @@ def first_app(fiftyone_uri: str, tmp_path_factory: pytest.TempPathFactory) -> It
     if running.process.poll() is None:
         running.process.kill()
         running.process.wait()
+        if running.process.stdout is not None:
+            running.process.stdout.close()
 
 
 @pytest.fixture
