@@ -128,11 +128,15 @@ class Udp(GaussianCodec):
     def _decode_combined(self, arrays: Mapping[str, Array]) -> tuple[Cells, NDArray[np.float64]]:
         maps = np.asarray(arrays["heatmaps"], np.float32)
         wide = 2 * self.kernel + 1
-        smooth = np.stack([_blur(one, wide) for one in maps.reshape(-1, *self.heatmap_size)]).reshape(maps.shape)
+        # Mirrored edges, which the reference has, push the maximum out of a disc at the border.
+        border = cv2.BORDER_REFLECT_101 if self.compat else cv2.BORDER_CONSTANT
+        smooth = np.stack([_blur(one, wide, border) for one in maps.reshape(-1, *self.heatmap_size)]).reshape(
+            maps.shape
+        )
         at, scores = decoders.maxima(smooth)
         vectors = np.asarray(arrays["offsets"], np.float32)
         if self.compat:
-            vectors = np.stack([_blur(one, self.kernel) for one in vectors.reshape(-1, *self.heatmap_size)])
+            vectors = np.stack([_blur(one, self.kernel, border) for one in vectors.reshape(-1, *self.heatmap_size)])
             vectors = vectors.reshape(arrays["offsets"].shape)
         people, joints = np.indices(scores.shape)
         shift = vectors[people, joints, :, at[..., 1], at[..., 0]].astype(np.float64) * self.disc
@@ -152,8 +156,8 @@ def snapped(cells: Cells, heatmap_size: tuple[int, int]) -> Cells:
     return rounded
 
 
-def _blur(one: Array, kernel: int) -> NDArray[np.float32]:
-    return cv2.GaussianBlur(one, (kernel, kernel), 0).astype(np.float32, copy=False)
+def _blur(one: Array, kernel: int, border: int) -> NDArray[np.float32]:
+    return cv2.GaussianBlur(one, (kernel, kernel), 0, borderType=border).astype(np.float32, copy=False)
 
 
 def _discs(
