@@ -145,7 +145,9 @@ class Codec(ABC):
         starts: NDArray[np.int64] | None = None,
     ) -> tuple[Arrays, NDArray[np.float32]]:
         """Arrays and weights [n,K]: `prepare`, then `render`; shapes as there, `starts` as in Points."""
-        points = replace(self.prepare(xy, visibility, box_wh), starts=starts)
+        points = self.prepare(xy, visibility, box_wh)
+        if starts is not None:
+            points = replace(points, starts=starts)
         return self.render(points, dtype), points.weights
 
     def __eq__(self, other: object) -> bool:

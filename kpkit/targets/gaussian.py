@@ -119,9 +119,13 @@ def to_cells(codec: Codec, xy: NDArray[np.float64], visibility: NDArray[np.uint8
             expected=f"xy [n,{len(codec.skeleton)},2] and visibility [n,{len(codec.skeleton)}]",
             got=f"{list(xy.shape)} and {list(visibility.shape)}",
         )
-    labelled: Flags = (visibility > 0) & np.isfinite(xy).all(axis=-1)
+    labelled: Flags = both(np.isfinite(xy))
+    labelled &= visibility > 0
     a, b = codec.cell_grid()
-    return np.where(labelled[..., None], xy, 0.0) * a + b, labelled
+    cells = xy * a
+    cells += b
+    cells[~labelled] = 0.0
+    return cells, labelled
 
 
 def from_cells(codec: Codec, cells: Cells) -> NDArray[np.float64]:
@@ -131,6 +135,12 @@ def from_cells(codec: Codec, cells: Cells) -> NDArray[np.float64]:
     return pixels
 
 
+def both(flags: Flags) -> Flags:
+    """Whether x and y both hold.  [...,2] -> [...] bool; a reduction over so short an axis takes several times longer"""
+    found: Flags = flags[..., 0] & flags[..., 1]
+    return found
+
+
 def within(cells: Cells) -> Cells:
     """Cells no further than a million from 0: limbs to points beyond that look the same, and float32 holds them."""
     return np.clip(cells, -1e6, 1e6)
@@ -138,6 +148,6 @@ def within(cells: Cells) -> Cells:
 
 def make_points(codec: Any, placed: Cells, sigma: NDArray[np.float32], drawn: Flags) -> Points:
     """Points of the joints that are drawn, with their weights; NaN and 0 for the others."""
-    weights = np.where(drawn, joint_weights(codec.joint_weights, codec.skeleton), np.float32(0.0))
-    mu = np.where(drawn[..., None], placed, np.nan).astype(np.float32)
-    return Points(mu, sigma, weights.astype(np.float32))
+    mu = placed.astype(np.float32)
+    mu[~drawn] = np.nan
+    return Points(mu, sigma, drawn * joint_weights(codec.joint_weights, codec.skeleton))

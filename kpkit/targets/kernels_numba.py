@@ -26,22 +26,24 @@ HALF_LEAST = 2.0**-14
 
 @numba.njit(nogil=True)
 def axis_window(rule: int, mu: float, sigma: float, size: int) -> tuple[float, int, int]:
-    """Peak, first and last + 1 cell along one axis; `kernels_rules.axis_windows` says the same for arrays."""
+    """Peak, first and last + 1 cell along one axis, as `kernels_rules.axis_windows` says for arrays; a window that is
+    not wider than the map is not clipped."""
     if rule == FULL:
-        return mu, max(0, math.ceil(mu - FAR * sigma)), min(size, math.floor(mu + FAR * sigma) + 1)
-    reach = 3.0 * sigma
-    if rule in (TRUNCATED, POINTED):
-        reach = math.floor(reach / SLACK + 0.5) * SLACK
+        peak, low, high = mu, math.ceil(mu - FAR * sigma), math.floor(mu + FAR * sigma) + 1
+    elif rule in (TRUNCATED, POINTED):
+        reach = math.floor(3.0 * sigma / SLACK + 0.5) * SLACK
         cell = float(math.trunc(mu + 0.5)) if rule == POINTED else mu
         low, high = math.trunc(cell - reach), math.trunc(cell + reach + 1.0)
         peak = low + math.floor((2.0 * reach + 1.0) * 0.5) + (mu - cell)
     else:
-        radius = math.ceil(reach - SLACK)
+        radius = math.ceil(3.0 * sigma - SLACK)
         peak = mu
         low, high = math.ceil(mu - radius - 0.5), math.floor(mu + radius + 0.5) + 1
         if rule == ROUNDED:
             low, high = math.floor(mu + 0.5) - radius, math.floor(mu + 0.5) + radius + 1
-    return peak, max(0, int(low)), min(size, int(high))
+    if high - low > size:
+        low, high = max(0, low), min(size, high)
+    return peak, low, high
 
 
 _limb_window = numba.njit(nogil=True)(limb_window)
@@ -55,25 +57,33 @@ def _profile(first: float, sigma: float, count: int, row: Array) -> None:
         row[i] = math.exp(distance * distance * factor)
 
 
-def _fill(patch: Array, rows: int, columns: int, gain: float, down: Array, across: Array, bits: Array) -> None:
-    """gain * down * across into the patch, in its type: one of the following."""
+def _fill(
+    patch: Array, left: int, rows: int, columns: int, gain: float, down: Array, across: Array, bits: Array
+) -> None:
+    """gain * down * across into the patch from column `left` on, in its type: one of the following."""
 
 
-def _fill_float32(patch: Array, rows: int, columns: int, gain: float, down: Array, across: Array, bits: Array) -> None:
+def _fill_float32(
+    patch: Array, left: int, rows: int, columns: int, gain: float, down: Array, across: Array, bits: Array
+) -> None:
     for y in range(rows):
         height = np.float32(gain * down[y])
         for x in range(columns):
-            patch[y, x] = height * across[x]
+            patch[y, left + x] = height * across[x]
 
 
-def _fill_uint8(patch: Array, rows: int, columns: int, gain: float, down: Array, across: Array, bits: Array) -> None:
+def _fill_uint8(
+    patch: Array, left: int, rows: int, columns: int, gain: float, down: Array, across: Array, bits: Array
+) -> None:
     for y in range(rows):
         height = np.float32(gain * down[y])
         for x in range(columns):
-            patch[y, x] = np.uint8(np.int32(height * across[x] + np.float32(0.5)))
+            patch[y, left + x] = np.uint8(np.int32(height * across[x] + np.float32(0.5)))
 
 
-def _fill_float16(patch: Array, rows: int, columns: int, gain: float, down: Array, across: Array, bits: Array) -> None:
+def _fill_float16(
+    patch: Array, left: int, rows: int, columns: int, gain: float, down: Array, across: Array, bits: Array
+) -> None:
     # Rounds to nearest, ties to even, in integers: times 2^-112 a float32 has the exponent of its float16.
     real = bits.view(np.float32)
     least = min(down[0], down[rows - 1]) * min(across[0], across[columns - 1]) * gain
@@ -86,67 +96,86 @@ def _fill_float16(patch: Array, rows: int, columns: int, gain: float, down: Arra
                 real[x] = shifted * across[x]
             for x in range(columns):
                 even = (bits[x] >> np.uint32(13)) & np.uint32(1)
-                patch[y, x] = np.uint16(np.uint32(bits[x] + np.uint32(0xFFF) + even) >> np.uint32(13))
+                patch[y, left + x] = np.uint16(np.uint32(bits[x] + np.uint32(0xFFF) + even) >> np.uint32(13))
         else:
             for x in range(columns):
                 value = np.float32(height * across[x])
                 if value >= HALF_LEAST:
                     real[x] = value * shift
                     even = (bits[x] >> np.uint32(13)) & np.uint32(1)
-                    patch[y, x] = np.uint16(np.uint32(bits[x] + np.uint32(0xFFF) + even) >> np.uint32(13))
+                    patch[y, left + x] = np.uint16(np.uint32(bits[x] + np.uint32(0xFFF) + even) >> np.uint32(13))
                 else:
-                    patch[y, x] = np.uint16(np.rint(value * np.float32(16777216.0)))
+                    patch[y, left + x] = np.uint16(np.rint(value * np.float32(16777216.0)))
 
 
 @overload(_fill, strict=False)
-def _fill_by_type(patch: Any, rows: Any, columns: Any, gain: Any, down: Any, across: Any, bits: Any) -> Any:
+def _fill_by_type(patch: Any, left: Any, rows: Any, columns: Any, gain: Any, down: Any, across: Any, bits: Any) -> Any:
     return {"float32": _fill_float32, "uint8": _fill_uint8, "uint16": _fill_float16}[str(patch.dtype)]
 
 
 @numba.njit(nogil=True)
-def _put(target: Array, patch: Array, top: int, left: int, height: int, width: int, fresh: bool) -> None:
-    """The patch into the map; over what is there already, the larger value stays (float16's bits are ordered too)."""
-    for y in range(height):
-        if fresh:
-            for x in range(width):
-                target[top + y, left + x] = patch[y, x]
-        else:
-            for x in range(width):
-                if patch[y, x] > target[top + y, left + x]:
-                    target[top + y, left + x] = patch[y, x]
+def _cover(target: Array, patch: Array, low_x: int, low_y: int, high_y: int) -> None:
+    """The patch into a map that holds anything: every cell is written, once."""
+    height, width = target.shape
+    top, bottom = max(0, low_y), min(height, high_y)
+    target[:top] = 0
+    target[bottom:] = 0
+    # Beside the window there are zeros: whole rows are copied.
+    first = width - low_x
+    for y in range(top, bottom):
+        into, values = target[y], patch[y - low_y, first : first + width]
+        for x in range(width):
+            into[x] = values[x]
+
+
+@numba.njit(nogil=True)
+def _unite(target: Array, patch: Array, low_x: int, high_x: int, low_y: int, high_y: int) -> None:
+    """The patch over what is there already: the larger value stays (float16's bits are ordered, too)."""
+    height, width = target.shape
+    for y in range(max(0, low_y), min(height, high_y)):
+        for x in range(max(0, low_x), min(width, high_x)):
+            value = patch[y - low_y, width + x - low_x]
+            if value > target[y, x]:
+                target[y, x] = value
 
 
 def _gaussians(out: Array, mu: Array, sigma: Array, starts: Array, rule: int, gain: float) -> None:
     samples, joints, height, width = out.shape
     across, down = np.empty(width, np.float32), np.empty(height, np.float32)
     bits = np.empty(width, np.uint32)
-    patch = np.empty((height, width), out.dtype)
+    # The window, with a map's width of zeros on either side.
+    patch = np.zeros((height, 3 * width), out.dtype)
     # What the patch shows: whole-number peaks of one sigma share theirs.
     known_x = known_y = known_sigma = math.nan
     columns = rows = 0
     for sample in range(samples):
         for joint in range(joints):
             target = out[sample, joint]
-            target[:] = 0
             fresh = True
             for person in range(starts[sample], starts[sample + 1]):
                 if math.isnan(mu[person, joint, 0]):
                     continue
                 wide = float(sigma[person, joint])
-                peak_x, left, right = axis_window(rule, float(mu[person, joint, 0]), wide, width)
-                peak_y, top, bottom = axis_window(rule, float(mu[person, joint, 1]), wide, height)
-                if right <= left or bottom <= top:
+                peak_x, low_x, high_x = axis_window(rule, float(mu[person, joint, 0]), wide, width)
+                peak_y, low_y, high_y = axis_window(rule, float(mu[person, joint, 1]), wide, height)
+                if min(high_x, width) <= max(low_x, 0) or min(high_y, height) <= max(low_y, 0):
                     continue
-                first_x, first_y = left - peak_x, top - peak_y
+                first_x, first_y = low_x - peak_x, low_y - peak_y
                 same = first_x == known_x and first_y == known_y and wide == known_sigma
-                if not same or columns < right - left or rows < bottom - top:
+                if not same or columns != high_x - low_x or rows != high_y - low_y:
+                    patch[:rows, width : width + columns] = 0
                     known_x, known_y, known_sigma = first_x, first_y, wide
-                    columns, rows = right - left, bottom - top
+                    columns, rows = high_x - low_x, high_y - low_y
                     _profile(first_x, wide, columns, across)
                     _profile(first_y, wide, rows, down)
-                    _fill(patch, rows, columns, gain, down, across, bits)
-                _put(target, patch, top, left, bottom - top, right - left, fresh)
+                    _fill(patch, width, rows, columns, gain, down, across, bits)
+                if fresh:
+                    _cover(target, patch, low_x, low_y, high_y)
+                else:
+                    _unite(target, patch, low_x, high_x, low_y, high_y)
                 fresh = False
+            if fresh:
+                target[:] = 0
 
 
 def _limbs(out: Array, mu: Array, starts: Array, pairs: Array, thickness: float, truncated: bool) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from kpkit.targets.kernels_rules import SHORTEST, axis_windows, limb_window
 
 Array = NDArray[Any]
 
-# About what a processor's second cache holds.
-CHUNK_VALUES = 200_000
+# In float32 about what a processor's second cache holds.
+CHUNK_VALUES = 400_000
 
 
 def gaussians(out: Array, mu: Array, sigma: Array, starts: Array, rule: int, gain: float) -> None:
@@ -22,16 +23,23 @@ def gaussians(out: Array, mu: Array, sigma: Array, starts: Array, rule: int, gai
         _several(out, mu, sigma, starts, rule, gain)
         return
     chunk = max(1, CHUNK_VALUES // max(1, joints * height * width))
-    scratch = np.empty((chunk * joints, height, width), np.float32)
     for first in range(0, samples, chunk):
         rows = slice(first, min(first + chunk, samples))
-        down, across = _profiles(mu[rows].reshape(-1, 2), sigma[rows].reshape(-1), rule, height, width)
-        down *= np.float32(gain)
-        into = out[rows].reshape(-1, height, width)
-        values = into if out.dtype == np.float32 else scratch[: len(into)]
-        np.multiply(down[:, :, None], across[:, None, :], out=values)
-        if values is not into:
-            into[:] = stored(values, out.dtype)
+        _single(out[rows].reshape(-1, height, width), mu[rows].reshape(-1, 2), sigma[rows].reshape(-1), rule, gain)
+
+
+def _single(out: Array, mu: Array, sigma: Array, rule: int, gain: float) -> None:
+    """One Gaussian a map: out [m,H,W], mu [m,2], sigma [m]."""
+    out[:] = 0
+    (drawn,) = np.nonzero(~np.isnan(mu[:, 0]))
+    if len(drawn) == 0:
+        return
+    left, across = _profile(rule, mu[drawn, 0], sigma[drawn], out.shape[2])
+    top, down = _profile(rule, mu[drawn, 1], sigma[drawn], out.shape[1])
+    down *= np.float32(gain)
+    patches = stored(down[:, :, None] * across[:, None, :], out.dtype)
+    places = sliding_window_view(out, patches.shape[1:], axis=(1, 2), writeable=True)
+    places[drawn, top, left] = patches
 
 
 def limbs(out: Array, mu: Array, starts: Array, pairs: Array, thickness: float, truncated: bool) -> None:
@@ -73,42 +81,30 @@ def stored(values: Array, dtype: Any) -> Array:
     return values.astype(dtype)
 
 
-def _profiles(mu: Array, sigma: Array, rule: int, height: int, width: int) -> tuple[Array, Array]:
-    """Values along y [m,H] and x [m,W] for each joint, 0 outside its window."""
-    down, across = np.zeros((len(mu), height), np.float32), np.zeros((len(mu), width), np.float32)
-    (drawn,) = np.nonzero(~np.isnan(mu[:, 0]))
-    if len(drawn):
-        across[drawn] = _profile(rule, mu[drawn, 0], sigma[drawn], width)
-        down[drawn] = _profile(rule, mu[drawn, 1], sigma[drawn], height)
-    return down, across
+def _profile(rule: int, mu: Array, sigma: Array, size: int) -> tuple[Array, Array]:
+    """Values along one axis: m pieces of the length of the longest window, each inside the axis, 0 outside its window.
 
-
-def _profile(rule: int, mu: Array, sigma: Array, size: int) -> Array:
-    """Values along one axis.  [m,size] float32"""
+    returns  first cells [m] int64, values [m,length] float32
+    """
     peak, low, high = axis_windows(rule, mu, sigma, size)
-    cells = np.arange(size, dtype=np.float32)
+    length = max(1, int((high - low).max()))
+    first = np.minimum(low, size - length)
+    cells = first[:, None] + np.arange(length)
     # float32 peaks: their distances from whole numbers are as exact as the peaks are.
-    distance = cells - peak.astype(np.float32)[:, None]
+    distance = cells.astype(np.float32)
+    distance -= peak.astype(np.float32)[:, None]
     distance *= distance
     distance *= (-0.5 / np.square(sigma.astype(np.float64))).astype(np.float32)[:, None]
-    whole = np.arange(size)
-    distance[(whole < low[:, None]) | (whole >= high[:, None])] = -np.inf
-    values: Array = np.exp(distance, out=distance)
-    return values
+    distance[(cells < low[:, None]) | (cells >= high[:, None])] = -np.inf
+    return first, np.exp(distance, out=distance)
 
 
 def _several(out: Array, mu: Array, sigma: Array, starts: Array, rule: int, gain: float) -> None:
     """Several persons a sample: where they overlap, the larger value stays."""
     joints, height, width = out.shape[1:]
+    single = np.empty((joints, height, width), out.dtype)
     out[:] = 0
     for sample in range(len(out)):
         for person in range(starts[sample], starts[sample + 1]):
-            down, across = _profiles(mu[person], sigma[person], rule, height, width)
-            down *= np.float32(gain)
-            for joint in range(joints):
-                (y,), (x,) = np.nonzero(down[joint]), np.nonzero(across[joint])
-                if len(y) == 0 or len(x) == 0:
-                    continue
-                window = (sample, joint, slice(y[0], y[-1] + 1), slice(x[0], x[-1] + 1))
-                patch = np.outer(down[joint, y[0] : y[-1] + 1], across[joint, x[0] : x[-1] + 1])
-                np.maximum(out[window], stored(patch, out.dtype), out=out[window])
+            _single(single, mu[person], sigma[person], rule, gain)
+            np.maximum(out[sample], single, out=out[sample])

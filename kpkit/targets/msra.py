@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from kpkit.core.skeleton import Skeleton
-from kpkit.targets.gaussian import Cells, Flags, GaussianCodec
+from kpkit.targets.gaussian import Cells, Flags, GaussianCodec, both
 from kpkit.targets.kernels_rules import ROUNDED, TRUNCATED, radius, reach
 from kpkit.targets.options import choice
 from kpkit.targets.sigma import Sigma
@@ -57,7 +57,9 @@ class Msra(GaussianCodec):
             return mu, kept_by_reference(mu, sigma, self.heatmap_size)
         mu = np.floor(cells + 0.5)
         wide, size = radius(sigma)[..., None], np.array(self.heatmap_size[::-1])
-        return mu, np.all((mu + wide >= 0) & (mu - wide < size), axis=-1)
+        inside: Flags = mu >= -wide
+        inside &= mu < size + wide
+        return mu, both(inside)
 
 
 def kept_by_reference(mu: Cells, sigma: Cells, heatmap_size: tuple[int, int]) -> Flags:
@@ -68,5 +70,4 @@ def kept_by_reference(mu: Cells, sigma: Cells, heatmap_size: tuple[int, int]) ->
     """
     wide, size = reach(sigma)[..., None], np.array(heatmap_size[::-1])
     low, high = np.trunc(mu - wide), np.trunc(mu + wide + 1.0)
-    kept: Flags = np.all((low < size) & (high >= 0), axis=-1)
-    return kept
+    return both((low < size) & (high >= 0))
