@@ -64,8 +64,8 @@ class GaussianCodec(Codec):
         self, xy: NDArray[np.float64], visibility: NDArray[np.uint8], box_wh: NDArray[np.float64] | None = None
     ) -> Points:
         """Peaks by the codec's rule; weight 0 for joints without a label and for those the rule drops."""
-        sigma = self.sigmas(len(xy), box_wh)
         mu, labelled = to_cells(self, xy, visibility)
+        sigma = self.sigmas(len(mu), box_wh)
         placed, kept = self.place(mu, sigma.astype(np.float64))
         return make_points(self, placed, sigma, labelled & kept)
 
@@ -136,7 +136,7 @@ def from_cells(codec: Codec, cells: Cells) -> NDArray[np.float64]:
 
 
 def both(flags: Flags) -> Flags:
-    """Whether x and y both hold.  [...,2] -> [...] bool; a reduction over so short an axis takes several times longer"""
+    """Whether x and y both hold (a reduction over so short an axis is slow).  [...,2] -> [...] bool"""
     found: Flags = flags[..., 0] & flags[..., 1]
     return found
 

@@ -13,7 +13,7 @@ from kpkit.targets.kernels_rules import SHORTEST, axis_windows, limb_window
 Array = NDArray[Any]
 
 # In float32 about what a processor's second cache holds.
-CHUNK_VALUES = 400_000
+CHUNK_VALUES = 500_000
 
 
 def gaussians(out: Array, mu: Array, sigma: Array, starts: Array, rule: int, gain: float) -> None:
@@ -78,7 +78,7 @@ def stored(values: Array, dtype: Any) -> Array:
     """Values as they are stored: whole numbers rounded half up, as the compiled kernel does. Changes `values`."""
     if np.issubdtype(dtype, np.integer):
         values += values.dtype.type(0.5)
-    return values.astype(dtype)
+    return values.astype(dtype, copy=False)
 
 
 def _profile(rule: int, mu: Array, sigma: Array, size: int) -> tuple[Array, Array]:
