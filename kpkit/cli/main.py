@@ -42,6 +42,7 @@ from kpkit.cli.errors import print_error, usage_error
 from kpkit.cli.output import Console, abandon, unwritable
 from kpkit.cli.parser import Command, Group
 from kpkit.errors import KpkitError
+from kpkit.memory import keep_freed
 
 INTERRUPTED = 130
 TERMINATED = 143
@@ -106,6 +107,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     console = Console(json="--json" in arguments, debug="--debug" in arguments)
     _prepare_streams()
+    if is_whole_process:
+        keep_freed()
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         code = _run(console, arguments)

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from kpkit.execute.base import MAX_ATTEMPTS
+from kpkit.memory import keep_freed
 
 
 class InProcess(Executor):
@@ -112,6 +113,7 @@ def _start_worker(life: Connection, initializer: Callable[..., None] | None, ini
     # Ctrl-C is the parent's to handle; workers end when it says so, and when it is killed.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, args=(life,), daemon=True).start()
+    keep_freed()
     if initializer is not None:
         initializer(*initargs)
 
