@@ -70,6 +70,12 @@ class Cluster:
         os.kill(pid, signal.SIGKILL)
         return pid
 
+    def stop_worker(self, number: int = 0) -> int:
+        """Stop that process where it is, until it is sent SIGCONT; its number."""
+        pid = working_process(self.workers[number].pid)
+        os.kill(pid, signal.SIGSTOP)
+        return pid
+
     def stop(self) -> None:
         """End everything, whatever state it is in."""
         for process in self._running:

@@ -89,7 +89,7 @@ def _fill(work: Work, folder: Folder, report: AugmentReport, collector: Collecto
     """Make all that the output folder holds; returns the preview, where one is asked for."""
     fields = fields_of(work.dataset)
     shown = shown_images(work.dataset, work.images) if work.job.preview is not None else []
-    plan = _plan(work, folder.path, report.recipe_hash, shown)
+    plan = _plan(work, folder, report.recipe_hash, shown)
     done = _run_tasks(work, folder, plan, fields, report, tell)
     made = [
         Made(output, image.rows[0], [image.persons[i] for i in output.persons])
@@ -110,7 +110,7 @@ def _fill(work: Work, folder: Folder, report: AugmentReport, collector: Collecto
     return sheet
 
 
-def _plan(work: Work, folder: Path, recipe_hash: str, shown: list[str]) -> Plan:
+def _plan(work: Work, folder: Folder, recipe_hash: str, shown: list[str]) -> Plan:
     job, skeleton = work.job, work.dataset.skeleton
     upper = [any(part in name.lower() for part in UPPER) for name in skeleton.keypoints]
     recipe = job.recipe
@@ -122,7 +122,8 @@ def _plan(work: Work, folder: Path, recipe_hash: str, shown: list[str]) -> Plan:
         seed=job.seed,
         skeleton=skeleton,
         upper=np.array(upper, bool),
-        folder=folder,
+        folder=folder.path,
+        making=folder.making,
         copies=max(job.copies, 0),
         include_original=job.include_original,
         quality=job.quality,
@@ -157,6 +158,7 @@ def _run_tasks(
                 folder.note(key, result)
                 found[key] = result
             tell("augmenting", number, total)
+    folder.end_making()
     report.failures.sort(key=lambda failure: failure.key)
     done = [(image, found[image.key]) for image in work.images if image.key in found]
     outputs = [output for _, result in done for output in result.outputs]

@@ -35,11 +35,12 @@ Picture = NDArray[np.uint8]
 class Saver:
     """Writes pictures below the folder of the output, each whole or not at all.
 
+    making     folder on the same disk where they are made, there already
     checksums  path in the output -> SHA-256, filled in where it is not None
     """
 
-    def __init__(self, folder: Path, checksums: dict[str, str] | None, timed: Timed) -> None:
-        self._folder, self._checksums, self._timed = folder, checksums, timed
+    def __init__(self, folder: Path, making: Path, checksums: dict[str, str] | None, timed: Timed) -> None:
+        self._folder, self._making, self._checksums, self._timed = folder, making, checksums, timed
 
     def picture(self, name: str, image: Picture, unchanged: Path | None, quality: int) -> None:
         """Write a picture as the ending of `name` says.
@@ -65,17 +66,17 @@ class Saver:
         with self._timed("write"):
             try:
                 try:
-                    _write_whole(path, data)
+                    _write_whole(path, data, self._making)
                 except FileNotFoundError:
-                    self._make_folder(path)
-                    _write_whole(path, data)
+                    self._make_folders(path)
+                    _write_whole(path, data, self._making)
             except OSError as error:
                 raise output_error(error, path) from error
         if self._checksums is not None:
             self._checksums[name] = hashlib.sha256(data).hexdigest()
 
-    def _make_folder(self, path: Path) -> None:
-        if not self._folder.is_dir():
+    def _make_folders(self, path: Path) -> None:
+        if not (self._folder.is_dir() and self._making.is_dir()):
             raise OutputError(
                 "the folder of this run is not there",
                 code="KP-CLUSTER-SHARED",
@@ -83,12 +84,16 @@ class Saver:
                 expected="a folder that every worker sees, for as long as the run lasts",
                 help="put the output on storage that all machines mount at the same path",
             )
-        path.parent.mkdir(parents=True, exist_ok=True)
+        # One by one: a folder of a run that has just ended is not made again.
+        inner = path.parent.relative_to(self._folder)
+        for folder in [*(self._folder / one for one in reversed(inner.parents)), path.parent]:
+            if folder != self._folder:
+                folder.mkdir(exist_ok=True)
 
 
-def _write_whole(path: Path, data: bytes) -> None:
+def _write_whole(path: Path, data: bytes, making: Path) -> None:
     # Renamed, not written in place: on a cluster a worker that was given up may come late with the same bytes.
-    temporary = path.with_name(f".{secrets.token_hex(8)}{UNFINISHED}")
+    temporary = making / f".{secrets.token_hex(8)}{UNFINISHED}"
     try:
         temporary.write_bytes(data)
         os.replace(temporary, path)

@@ -24,7 +24,8 @@ from kpkit.pipelines.augment_masks import MaskRef
 class Plan:
     """What is the same for every image.
 
-    folder  output folder being written    copies  augmented copies an image, numbered from 1; 0 is the original
+    folder  output folder being written    making  where files are made before they get their places there
+    copies  augmented copies an image, numbered from 1; 0 is the original
     upper   [K] bool, joints above the hips (for half-body crops)
     only    keys of the images that are written; None: all of them (a dry run writes what its preview shows)
     checked  checksums of sources and files are handed back, for a run that resumes
@@ -36,6 +37,7 @@ class Plan:
     skeleton: Skeleton
     upper: NDArray[np.bool_]
     folder: Path
+    making: Path
     copies: int = 1
     include_original: bool = False
     quality: int = 95

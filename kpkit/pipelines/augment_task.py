@@ -243,7 +243,7 @@ def _common(
 
 def _write(plan: Plan, name: str, covered: Covered, copied: Path | None, done: Done) -> tuple[str, str]:
     image = f"{name}.{plan.image_format}"
-    saver = Saver(plan.folder, done.files if plan.checked else None, done.timed)
+    saver = Saver(plan.folder, plan.making, done.files if plan.checked else None, done.timed)
     saver.picture(f"images/{image}", covered.image, copied, plan.quality)
     if covered.mask is None or not covered.mask.any():
         return image, ""

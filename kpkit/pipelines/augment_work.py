@@ -16,6 +16,7 @@ from kpkit.pipelines.augment_keep import pack, unpack
 from kpkit.pipelines.augment_plan import Done
 from kpkit.pipelines.augment_prepare import Work
 from kpkit.pipelines.fingerprint import file_checksum, input_checksum, versions
+from kpkit.pipelines.run_folder import end_runs
 from kpkit.pipelines.work_folder import WorkFolder, work_folder
 
 LIBRARIES = ("numpy", "opencv-python-headless", "pyarrow", "simplejpeg")
@@ -33,12 +34,19 @@ Progress = Callable[[str, int, int], None]
 class Folder:
     """Where the output is made, and what an earlier run has finished there.
 
-    work  puts down what is finished; None: nothing is kept (a dry run)
+    making  where workers make files before they get their places
+    work    puts down what is finished; None: nothing is kept (a dry run)
     """
 
     path: Path
+    making: Path
     earlier: dict[str, Done] = field(default_factory=dict)
     work: WorkFolder | None = None
+
+    def end_making(self) -> None:
+        """All items are done: a worker that was given up, and comes late, makes no file any more. Raises OSError."""
+        if self.work is not None:
+            end_runs(self.work.path)
 
     def note(self, key: str, done: Done) -> None:
         """Put down that an image is done."""
@@ -54,7 +62,7 @@ def output_folder(work: Work, report: AugmentReport, tell: Progress) -> Iterator
     job = work.job
     if job.dry_run:
         with tempfile.TemporaryDirectory(prefix="kpkit-") as folder:
-            yield Folder(Path(folder))
+            yield Folder(Path(folder), Path(folder))
         return
     # Workers of a cluster have another current folder.
     output = work.output.absolute() if job.scheduler and not storage.is_remote(work.output) else work.output
@@ -63,7 +71,7 @@ def output_folder(work: Work, report: AugmentReport, tell: Progress) -> Iterator
         check_free(output, force=job.force)
         parts = job_parts(work, report.recipe_hash)
         with work_folder(output, parts, resume=job.resume, force=job.force) as kept:
-            yield Folder(kept.data, {key: unpack(item) for key, item in kept.earlier.items()}, kept)
+            yield Folder(kept.data, kept.making, {key: unpack(item) for key, item in kept.earlier.items()}, kept)
             kept.sync()
             install(kept.data, output, force=job.force)
 

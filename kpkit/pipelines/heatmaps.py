@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 
 from kpkit import storage
@@ -90,7 +91,7 @@ def _render(
     found: dict[str, Rendered] = {}
     done = 0
     tell("rendering", 0, report.samples)
-    function = partial(render_or_keep, work.plan, work.fingerprint)
+    function = partial(render_or_keep, replace(work.plan, making=folder.making), work.fingerprint)
     seen = [] if work.root is None else [work.root]
     with pool_for(job.workers, job.scheduler, _start, shared=[folder.path], seen=seen) as pool:
         report.workers = pool.workers

@@ -1,7 +1,7 @@
 """The folder that shards are written into: whose it is, who works in it, what is finished in it.
 
-A run writes `progress.jsonl`, a line a finished shard; the manifest takes its place at the end. A run that was killed
-leaves finished shards, that file, and perhaps files ending in .tmp, which the next run sweeps.
+A run writes `progress.jsonl`, a line a finished shard; the manifest takes its place at the end. Shards are made in a
+folder of the run's own. A run that was killed leaves finished shards, that file and that folder, which the next sweeps.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import IO
 from kpkit import storage
 from kpkit.errors import FormatError, OutputError
 from kpkit.guard import check_free, orphans, output_error, sync_file
+from kpkit.pipelines.run_folder import end_runs, run_folder, runs
 from kpkit.targets.manifest import KIND, Manifest, ShardEntry, read_manifest, write_manifest
 from kpkit.targets.shard_layout import MANIFEST
 from kpkit.targets.shard_write import TMP
@@ -30,10 +31,11 @@ class ShardFolder:
     """The folder while one run works in it.
 
     earlier  path -> what an earlier run says about a shard that it finished
+    making   where workers make shards
     """
 
-    def __init__(self, path: Path, stream: IO[str], earlier: dict[str, ShardEntry]) -> None:
-        self.path, self.earlier = path, earlier
+    def __init__(self, path: Path, stream: IO[str], earlier: dict[str, ShardEntry], making: Path) -> None:
+        self.path, self.earlier, self.making = path, earlier, making
         self._stream = stream
 
     def note(self, entry: ShardEntry) -> None:
@@ -42,6 +44,7 @@ class ShardFolder:
 
     def finish(self, manifest: Manifest) -> None:
         """Sweep what is no part of it, write the manifest, and forget the progress. Raises OutputError."""
+        end_runs(self.path)
         _sweep(self.path, everything=False)
         named = {entry.path for entry in manifest.shards}
         for file in _shards(self.path):
@@ -108,7 +111,7 @@ def unfinished_files(path: Path) -> list[Path]:
     if not (path / PROGRESS).is_file():
         return []
     shards = [] if is_ours(path) else _shards(path)
-    return [path / PROGRESS, *_half_written(path), *shards]
+    return [path / PROGRESS, *runs(path), *_half_written(path), *shards]
 
 
 @contextlib.contextmanager
@@ -121,12 +124,12 @@ def shard_folder(path: Path, *, resume: bool) -> Iterator[ShardFolder]:
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
-        with (path / PROGRESS).open("a+", encoding="utf-8") as stream:
+        with (path / PROGRESS).open("a+", encoding="utf-8") as stream, run_folder(path) as making:
             earlier = _earlier(path, stream) if resume else {}
             _sweep(path, everything=not resume)
             _rewrite(stream, list(earlier.values()))
             (path / MANIFEST).unlink(missing_ok=True)
-            yield ShardFolder(path, stream, earlier)
+            yield ShardFolder(path, stream, earlier, making)
     except OSError as error:
         raise output_error(error, path) from error
 

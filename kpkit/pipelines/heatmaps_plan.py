@@ -39,6 +39,7 @@ class RenderPlan:
     codec     as `Codec.parameters` describes it        copies  numbers of the copies; 0 is cut straight
     upper     [K] bool, joints above the hips           covers  something may be covered: regions are stored
     folder    of the shards                             attributes  of every shard
+    making    where workers make them; None: in `folder`
     """
 
     codec: dict[str, Any]
@@ -59,6 +60,7 @@ class RenderPlan:
     attributes: dict[str, Any]
     exif: str = "auto"
     max_pixels: int = MAX_PIXELS
+    making: Path | None = None
 
     @property
     def flips(self) -> int:
@@ -299,7 +301,7 @@ def encode_id(value: Any, encoding: str) -> bytes:
 
 def plan_document(plan: RenderPlan) -> dict[str, Any]:
     """What a plan says about the bytes, as plain JSON data."""
-    skip = {"folder", "attributes", "upper", "skeleton", "recipe", "identity"}
+    skip = {"folder", "making", "attributes", "upper", "skeleton", "recipe", "identity"}
     document = {f.name: getattr(plan, f.name) for f in fields(plan) if f.name not in skip}
     document["copies"] = list(plan.copies)
     recipe = plan.recipe.to_dict()

@@ -94,7 +94,8 @@ def render_shard(plan: RenderPlan, job_fingerprint: str, task: ShardTask) -> Ren
         images = files_digest(task)
     pictures = Pictures(plan, task, done)
     crops = expand(task, plan.copies)
-    with ShardWriter(path, layout, (task.high - task.low) * plan.flips, plan.compression, attributes) as writer:
+    capacity = (task.high - task.low) * plan.flips
+    with ShardWriter(path, layout, capacity, plan.compression, attributes, plan.making) as writer:
         for first in range(0, len(crops.person), BLOCK):
             arrays = _block(plan, task, codec, crops.part(first, first + BLOCK), pictures, done)
             with done.timed("write"):

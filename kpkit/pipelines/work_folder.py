@@ -4,8 +4,10 @@
         job.json    what the bytes depend on, and when the work began
         done.log    a record an item that is finished: length, CRC-32, then the item
         data/       what will be the output
+        .run-*/     where the workers of the run make files
 
-The name holds the job's fingerprint: what a worker of an ended run may still write never meets another job's files.
+The name holds the job's fingerprint, and each run has a folder of its own in it: what a worker of an ended run may
+still write never meets another run's files.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from kpkit import storage
 from kpkit.errors import KpkitError, OutputError
 from kpkit.guard import WORK_DIGITS, WORK_PREFIX, output_error, publish, remove, work_folders
 from kpkit.pipelines.fingerprint import fingerprint, unequal
+from kpkit.pipelines.run_folder import end_runs, run_folder
 
 JOB, LOG, DATA = "job.json", "done.log", "data"
 SCHEMA_VERSION = 1
@@ -36,11 +39,12 @@ _HEAD = struct.Struct("<II")
 class WorkFolder:
     """The folder while one run works in it.
 
-    data     where the output is made       earlier  key -> what an earlier run put down for a finished item
+    data     where the output is made       making   where workers make files before they get their places there
+    earlier  key -> what an earlier run put down for a finished item
     """
 
     def __init__(self, path: Path) -> None:
-        self.path, self.data = path, path / DATA
+        self.path, self.data, self.making = path, path / DATA, path
         self.earlier: dict[str, bytes] = {}
         self.count = 0
         self._stream: IO[bytes] | None = None
@@ -104,11 +108,16 @@ def work_folder(output: Path, parts: Mapping[str, Any], *, resume: bool, force: 
             continue
         if not force:
             _refuse_to_lose(other, output, parts, resume=resume)
+        try:
+            end_runs(other)
+        except OSError as error:
+            raise output_error(error, output) from error
         remove(other)
     folder = WorkFolder(mine)
     try:
         folder.open({"schema_version": SCHEMA_VERSION, "began": time.strftime("%Y-%m-%d %H:%M:%S"), "parts": parts})
-        yield folder
+        with run_folder(mine) as folder.making:
+            yield folder
     except BaseException as error:
         folder.close()
         if isinstance(error, OSError):

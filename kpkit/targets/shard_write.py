@@ -31,19 +31,28 @@ class ShardWriter:
     """One shard being written, as a context manager; leaving it by an error leaves nothing behind.
 
     path        where it will stand            capacity    samples at most
+    making      folder on the same disk where it is made, there already; None: beside its place
     attributes  name -> number or text, of the file
     """
 
     def __init__(
-        self, path: Path, layout: Layout, capacity: int, compression: Compression, attributes: Mapping[str, Any]
+        self,
+        path: Path,
+        layout: Layout,
+        capacity: int,
+        compression: Compression,
+        attributes: Mapping[str, Any],
+        making: Path | None = None,
     ) -> None:
         self.path, self.count = path, 0
+        self._making = making
         self._layout, self._capacity, self._compression = layout, capacity, compression
         self._labels: dict[str, list[Array]] = {name: [] for name, array in layout.items() if not array.dense}
         # A name of its own: a worker that was given up may still write the same shard.
-        self._tmp = path.with_name(f"{path.name}.{secrets.token_hex(4)}{TMP}")
+        self._tmp = (making or path.parent) / f"{path.name}.{secrets.token_hex(4)}{TMP}"
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            if making is None:
+                path.parent.mkdir(parents=True, exist_ok=True)
             self._file = h5py.File(self._tmp, "w", libver=LIBVER)
             for name, value in attributes.items():
                 put_attribute(self._file, name, value)
@@ -97,6 +106,8 @@ class ShardWriter:
             self._file.close()
             sync_file(self._tmp)
             size, digest = self._tmp.stat().st_size, sha256_of(self._tmp)
+            # Only now, and no parents: an output that was removed meanwhile is not made again.
+            self.path.parent.mkdir(exist_ok=True)
             os.replace(self._tmp, self.path)
             if os.name != "nt":  # folders cannot be opened there
                 sync_file(self.path.parent)

@@ -1,0 +1,174 @@
+"""Whole commands on a cluster of separate processes: the bytes of one process, whoever is killed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import pytest
+
+from tests.augment_data import LABELS, dataset, hashes, picture
+from tests.cluster import Cluster, cluster, environment, wait_until
+
+pytest.importorskip("distributed", reason="Dask is not installed")
+pytestmark = pytest.mark.faults
+
+# Large enough that runs last for some seconds: somebody is killed in their middle.
+IMAGES, WIDTH, HEIGHT = 24, 960, 640
+SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command line, and what matches the files of items that are done while it runs."""
+
+    name: str
+    arguments: tuple[str, ...]
+    items: str
+
+    def done(self, folder: Path) -> int:
+        return len(list(folder.glob(self.items)))
+
+
+COMMANDS = [
+    Command(
+        "augment",
+        ("augment", LABELS, "--recipe", "six2", "--occlusion", "0.3", "--copies", "12"),
+        ".kpkit-work-*/data/images/*",
+    ),
+    Command(
+        "heatmaps",
+        ("heatmaps", LABELS, "--with-images", "--recipe", "six2", "--copies", "40", "--shard-size", "40"),
+        "out/**/shard-*.h5",
+    ),
+]
+each_command = pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+
+
+def prepare(folder: Path) -> Path:
+    """Labels and pictures; the labels' sizes are those of small pictures, which says nothing about these."""
+    labels = dataset(folder, images=IMAGES, persons=2)
+    text = labels.read_text().replace('"width": 96', f'"width": {WIDTH}').replace('"height": 64', f'"height": {HEIGHT}')
+    labels.write_text(text)
+    for number in range(IMAGES):
+        cv2.imwrite(str(folder / "images" / f"{number:03d}.png"), picture(number, WIDTH, HEIGHT))
+    return folder
+
+
+def start(folder: Path, command: Command, *more: str, output: str = "out") -> subprocess.Popen[str]:
+    """The command in a process of its own."""
+    words = [sys.executable, "-m", "kpkit", *command.arguments, "-o", output, "--quiet", *more]
+    return subprocess.Popen(
+        words, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def finish(client: subprocess.Popen[str]) -> None:
+    said, _ = client.communicate(timeout=SECONDS)
+    assert client.returncode == 0, said
+
+
+def run(folder: Path, command: Command, *more: str, output: str = "out") -> dict[str, str]:
+    """Checksums of what the command writes."""
+    finish(start(folder, command, *more, output=output))
+    assert_alone(folder, output)
+    return hashes(folder / output)
+
+
+def assert_alone(folder: Path, output: str = "out") -> None:
+    """Beside the inputs there is the output and nothing else."""
+    assert {"annotations", "images", output} == set(os.listdir(folder))
+
+
+def wait_for(folder: Path, command: Command, client: subprocess.Popen[str], count: int) -> None:
+    """Until so many items are done, and the run is not over."""
+    wait_until(lambda: command.done(folder) >= count or client.poll() is not None, "some items")
+    assert client.poll() is None, "it was over too soon"
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
+    """What one process writes, by command."""
+    folder = prepare(tmp_path_factory.mktemp("one"))
+    found = {}
+    for command in COMMANDS:
+        found[command.name] = run(folder, command)
+        assert len(found[command.name]) > 20
+        shutil.rmtree(folder / "out")
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return prepare(tmp_path / "here")
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Cluster]:
+    with cluster(tmp_path) as made:
+        yield made
+
+
+@each_command
+def test_whatever_is_killed_the_bytes_are_those_of_one_process(command, undisturbed, folder, running):
+    where: Sequence[str] = ("--scheduler", running.address)
+    assert run(folder, command, *where) == undisturbed[command.name]
+    shutil.rmtree(folder / "out")
+
+    client = start(folder, command, *where)
+    wait_for(folder, command, client, 3)
+    killed = running.kill_worker()
+    finish(client)
+    assert_alone(folder)
+    assert hashes(folder / "out") == undisturbed[command.name]
+    assert not Path(f"/proc/{killed}").exists()
+    shutil.rmtree(folder / "out")
+
+    client = start(folder, command, *where)
+    wait_for(folder, command, client, 3)
+    client.send_signal(signal.SIGKILL)
+    client.communicate()
+    assert not (folder / "out" / "manifest.json").exists()
+    assert not (folder / "out" / "augment.parquet").exists()
+    assert run(folder, command, *where, "--resume") == undisturbed[command.name]
+
+
+@each_command
+def test_worker_of_a_killed_run_comes_too_late_to_change_the_next_one(command, folder, running):
+    """Both workers are stopped in the middle of an item, and go on when another run has finished the output."""
+    other = Command(command.name, (*command.arguments, "--seed", "1"), command.items)
+    client = start(folder, command, "--scheduler", running.address)
+    wait_for(folder, command, client, 1)
+    stopped = [running.stop_worker(number) for number in range(2)]
+    client.send_signal(signal.SIGKILL)
+    client.communicate()
+
+    alone = run(folder, other, "--force")
+    for pid in stopped:
+        os.kill(pid, signal.SIGCONT)
+    # A new run on the same workers begins when what they were at is over.
+    deadline = time.monotonic() + SECONDS
+    while any(busy(pid) for pid in stopped):
+        assert time.monotonic() < deadline
+    assert hashes(folder / "out") == alone
+    assert_alone(folder)
+
+
+def busy(pid: int) -> bool:
+    """Whether a process used more than a tenth of a processor in half a second."""
+
+    def ticks() -> int:
+        words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return int(words[11]) + int(words[12])
+
+    before = ticks()
+    time.sleep(0.5)
+    return ticks() - before > 5
