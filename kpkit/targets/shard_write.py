@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -19,6 +20,7 @@ from kpkit.errors import OutputError
 from kpkit.guard import output_error, sync_file
 from kpkit.targets.deflate import LEVEL, Compression, compress, zstd_filter
 from kpkit.targets.shard_layout import Array, ArrayLayout, Layout
+from kpkit.targets.shard_stream import ShardStream
 
 # Fixed, so that equal arrays make equal bytes; chunks are found by a table, not by a tree.
 LIBVER = ("v110", "v110")
@@ -53,13 +55,15 @@ class ShardWriter:
         try:
             if making is None:
                 path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = h5py.File(self._tmp, "w", libver=LIBVER)
+            self._stream = ShardStream(self._tmp)
+            self._file = h5py.File(self._stream, "w", libver=LIBVER)
             for name, value in attributes.items():
                 put_attribute(self._file, name, value)
             self._dense = {name: self._create(name, array) for name, array in layout.items() if array.dense}
+            self._stream.check()
         except (OSError, RuntimeError) as error:
             self._abandon()
-            raise write_error(error, path) from error
+            raise self._error(error) from error
 
     def __enter__(self) -> ShardWriter:
         return self
@@ -86,8 +90,9 @@ class ShardWriter:
                 continue
             try:
                 self._write(self._dense[name], first, values)
+                self._stream.check()
             except (OSError, RuntimeError) as error:
-                raise write_error(error, self.path) from error
+                raise self._error(error) from error
         self.count += len(values)
 
     def finish(self) -> tuple[int, str]:
@@ -99,11 +104,10 @@ class ShardWriter:
                 else:
                     self._create_label(name, layout)
             self._file.attrs["samples"] = self.count
-            for dataset in self._dense.values():
-                _flushed(dataset)
-            self._file.flush()
             self._dense.clear()
             self._file.close()
+            self._stream.check()
+            self._stream.close()
             sync_file(self._tmp)
             size, digest = self._tmp.stat().st_size, sha256_of(self._tmp)
             # Only now, and no parents: an output that was removed meanwhile is not made again.
@@ -112,7 +116,7 @@ class ShardWriter:
             if os.name != "nt":  # folders cannot be opened there
                 sync_file(self.path.parent)
         except (OSError, RuntimeError) as error:
-            raise write_error(error, self.path) from error
+            raise self._error(error) from error
         return size, digest
 
     def _create(self, name: str, layout: ArrayLayout) -> Any:
@@ -139,7 +143,6 @@ class ShardWriter:
         values = np.concatenate(parts) if parts else np.zeros((0, *layout.shape), layout.dtype)
         dataset = self._file.create_dataset(name, data=values, track_times=False)
         _describe(dataset, layout)
-        _flushed(dataset)
 
     def _write(self, dataset: Any, first: int, values: Array) -> None:
         rest = (0,) * (values.ndim - 1)
@@ -150,19 +153,21 @@ class ShardWriter:
                 stream = compress(sample) if self._compression == "gzip" else sample.tobytes()
                 dataset.id.write_direct_chunk((row, *rest), stream)
 
+    def _error(self, error: Exception) -> OutputError:
+        """What the system said, where it did: what HDF5 makes of it afterwards says less."""
+        stream = getattr(self, "_stream", None)
+        return write_error(error if stream is None or stream.error is None else stream.error, self.path)
+
     def _abandon(self) -> None:
-        """Close and remove what is unfinished; where the disk is full, closing fails, too."""
+        """Close and remove what is unfinished."""
         try:
             self._file.close()
         except (AttributeError, OSError, RuntimeError, ValueError):
             pass
         finally:
+            with contextlib.suppress(AttributeError, OSError):
+                self._stream.close()
             self._tmp.unlink(missing_ok=True)
-
-
-def _flushed(dataset: Any) -> None:
-    """Have HDF5 write what it holds of an array: when the object is let go, h5py swallows the errors of that."""
-    dataset.flush()
 
 
 def _describe(dataset: Any, layout: ArrayLayout) -> None:
