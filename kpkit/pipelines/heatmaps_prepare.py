@@ -19,6 +19,7 @@ from kpkit.core.boxes import with_boxes
 from kpkit.core.dataset import Dataset
 from kpkit.core.report import Collector
 from kpkit.errors import UsageError
+from kpkit.lock import check_unlocked, holder
 from kpkit.pipelines.augment import UPPER
 from kpkit.pipelines.augment_images import SourceImage, source_images
 from kpkit.pipelines.augment_prepare import BOX_PADDING
@@ -71,7 +72,7 @@ def prepare(job: HeatmapsJob, collector: Collector) -> Work:
     if job.scheduler and not storage.is_remote(output):  # its workers have another current folder
         output = output.absolute()
     if not job.dry_run:
-        check_output(output, resume=job.resume, force=job.force)
+        _check_output(job, output)
     loaded, images, people = _people(loaded)
     recipe = _recipe(job)
     input_size = job.input_size or (recipe.input_size if recipe is not None else None) or INPUT_SIZE
@@ -102,6 +103,15 @@ def prepare(job: HeatmapsJob, collector: Collector) -> Work:
     names = [shard_name(number, count) for number in range(count)]
     keys = [image.key for image in images]
     return Work(loaded, output, people, plan, codec, layout, keys, root, crops, names, fingerprint, versions)
+
+
+def _check_output(job: HeatmapsJob, output: Path) -> None:
+    """A folder in which a run is at work is no unfinished one: that run is named, or waited for and looked at then."""
+    place = storage.stand_in(output)
+    if holder(place) is None:
+        check_output(output, resume=job.resume, force=job.force)
+    elif not job.wait:
+        check_unlocked(place)
 
 
 def _people(loaded: Loaded) -> tuple[Loaded, list[SourceImage], People]:
