@@ -33,11 +33,11 @@ def demo(
     size: Size = "480x640",
     force: Force = False,
 ) -> None:
-    """Make a small dataset and convert it.
+    """Make a small dataset, convert it, augment it, and render what training needs.
 
     Draws pictures of articulated people whose joints are exactly known, writes their labels as MPII, converts those to
-    COCO, to 6-2 and to kpkit's own format, each into a folder of its own, augments the COCO ones, and puts two sheets
-    of labelled pictures beside them.
+    COCO, to 6-2 and to kpkit's own format, each into a folder of its own, augments the COCO ones, renders heatmaps of
+    those, checks the labels, and puts pictures of all that and a page of statistics beside them.
 
     Examples:
 
@@ -62,6 +62,7 @@ def print_demo(console: Console, report: DemoReport) -> None:
         _summary(console, report, made)
     _losses(console, made)
     if not console.quiet:
+        _checked(console, report)
         _next(console, report)
 
 
@@ -84,6 +85,11 @@ def _summary(console: Console, report: DemoReport, made: list[tuple[str, Report]
     console.line(f"  {report.sheet}", ("   what the labels look like", "dim"))
     done = report.augmented
     console.line(f"  {report.preview}", (f"   {done.output}/ before and after: turned, mirrored and covered", "dim"))
+    samples = report.targets
+    console.line(
+        f"  {report.samples}", (f"   {samples.output}/: crops and heatmaps of {samples.samples:,} persons", "dim")
+    )
+    console.line(f"  {report.page}", ("   statistics before and after, for a browser", "dim"))
     console.line()
 
 
@@ -103,6 +109,17 @@ def _losses(console: Console, made: list[tuple[str, Report]]) -> None:
     console.table(("  format", "count", "what", "why"), rows, right=(1,))
     if not console.quiet:
         console.line()
+
+
+def _checked(console: Console, report: DemoReport) -> None:
+    found = sum(report.findings.values())
+    by_rule = ", ".join(f"{code} {count:,}" for code, count in report.findings.items())
+    console.line(
+        ("Checked", "bold"),
+        f" the COCO labels by {report.rules} rules: ",
+        (f"{plural(found, 'finding')} ({by_rule})", "yellow") if found else ("nothing found", "green"),
+    )
+    console.line()
 
 
 def _next(console: Console, report: DemoReport) -> None:

@@ -6,10 +6,11 @@
       six2/    labels.six2.json, images/
       native/  demo.kpk/
       augmented/  annotations/person_keypoints_default.json, images/, masks/, augment.parquet
-      contact_sheet.png, augment_preview.png
+      targets/  manifest.json, HDF5 files
+      contact_sheet.png, augment_preview.png, targets.png, stats.html
 
-Everything after mpii/ comes from mpii/ by the conversions that `kpkit convert` does, and augmented/ from coco/ by
-`kpkit augment`. The same job gives the same bytes.
+Everything after mpii/ comes from mpii/ by the conversions that `kpkit convert` does, augmented/ from coco/ by
+`kpkit augment`, and targets/ from augmented/ by `kpkit heatmaps`. The same job gives the same bytes.
 """
 
 from __future__ import annotations
@@ -31,7 +32,18 @@ from kpkit.pipelines.augment import run as run_augment
 from kpkit.pipelines.convert import ConvertJob
 from kpkit.pipelines.convert import run as run_convert
 from kpkit.pipelines.demo_labels import annotate, labelled, save_picture
+from kpkit.pipelines.demo_looks import (
+    PAGE,
+    SAMPLES,
+    SHARDS,
+    TARGETS,
+    count_findings,
+    render_targets,
+    view_commands,
+    write_page,
+)
 from kpkit.pipelines.demo_sheet import draw_sheet
+from kpkit.pipelines.heatmaps_job import HeatmapsReport
 from kpkit.pipelines.io import read, write
 from kpkit.synth.scenes import make_scene
 
@@ -47,6 +59,12 @@ CONVERSIONS = (
 )
 RECIPE, OCCLUSION = "six2", 0.3
 AUGMENTED, PREVIEW = "augmented", "augment_preview.png"
+LOOKS = (
+    f"kpkit heatmaps {AUGMENTED} --with-images -o {SHARDS}",
+    f"kpkit shards show {SHARDS} --sample {SAMPLES} -o {TARGETS}",
+    f"kpkit stats coco --compare {AUGMENTED} --html {PAGE}",
+    "kpkit validate coco",
+)
 SUGGESTIONS = (
     "kpkit info coco/annotations/person_keypoints_default.json",
     "kpkit convert mpii coco",
@@ -75,8 +93,9 @@ class DemoReport:
     folder, scenes, seed, size  as asked for        counts  of the exact labels, as `Dataset.counts`
     made       the Report of writing the MPII labels
     converted  a Report for each conversion         augmented  the report of the augmentation
+    targets    the report of rendering targets      rules, findings  of `validate`: how many looked, what by rule
     commands   all of these as command lines, run in `folder`
-    sheet, preview  paths of the contact sheet, and of the one of before and after
+    sheet, preview, samples, page  paths of the contact sheet, of before and after, of targets, of the statistics
     suggestions     more command lines, run in `folder`
     seconds    all in all
     """
@@ -89,10 +108,15 @@ class DemoReport:
     made: Report
     converted: list[Report]
     augmented: AugmentReport
+    targets: HeatmapsReport
+    rules: int
+    findings: dict[str, int]
     commands: list[str] = field(default_factory=list)
     suggestions: list[str] = field(default_factory=list)
     sheet: str = ""
     preview: str = ""
+    samples: str = ""
+    page: str = ""
     seconds: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
@@ -101,6 +125,7 @@ class DemoReport:
             "made": self.made.as_dict(),
             "converted": [report.as_dict() for report in self.converted],
             "augmented": self.augmented.as_dict(),
+            "targets": self.targets.as_dict(),
         }
         return {"schema_version": SCHEMA_VERSION, **plain}
 
@@ -123,7 +148,12 @@ def run(job: DemoJob, progress: Progress | None = None) -> DemoReport:
         shown = {title: read(building / labels) for title, labels in SHOWN.items()}
         save_picture(draw_sheet(truth, shown, building / IMAGES), building / SHEET)
         augmented = _augment(building, tell)
-    reports: list[Report | AugmentReport] = [made, *converted, augmented]
+        tell("looking", 0, 1)
+        targets = render_targets(building, AUGMENTED)
+        rules, findings = count_findings(building, "coco")
+        write_page(building, "coco", AUGMENTED)
+        tell("looking", 1, 1)
+    reports: list[Report | AugmentReport | HeatmapsReport] = [made, *converted, augmented, targets]
     for report in reports:
         _rename(report, str(building), str(job.folder))
     return DemoReport(
@@ -135,10 +165,15 @@ def run(job: DemoJob, progress: Progress | None = None) -> DemoReport:
         made=made,
         converted=converted,
         augmented=augmented,
-        commands=[*(_command(name, output) for name, output, _ in CONVERSIONS), _augment_command()],
-        suggestions=list(SUGGESTIONS),
+        targets=targets,
+        rules=rules,
+        findings=findings,
+        commands=[*(_command(name, output) for name, output, _ in CONVERSIONS), _augment_command(), *LOOKS],
+        suggestions=[*SUGGESTIONS, *view_commands("coco")],
         sheet=str(job.folder / SHEET),
         preview=str(job.folder / PREVIEW),
+        samples=str(job.folder / TARGETS),
+        page=str(job.folder / PAGE),
         seconds=time.monotonic() - started,
     )
 
@@ -208,13 +243,14 @@ def _augment_command() -> str:
     return f"kpkit augment coco --recipe {RECIPE} --occlusion {OCCLUSION} --preview {PREVIEW} -o {AUGMENTED}"
 
 
-def _rename(report: Report | AugmentReport, building: str, folder: str) -> None:
+def _rename(report: Report | AugmentReport | HeatmapsReport, building: str, folder: str) -> None:
     """The folder was built under another name than it has now."""
     if isinstance(report, Report):
         report.inputs = [path.replace(building, folder) for path in report.inputs]
     else:
         for name in ("input", "preview", "rows"):
-            setattr(report, name, getattr(report, name).replace(building, folder))
+            if hasattr(report, name):
+                setattr(report, name, getattr(report, name).replace(building, folder))
     report.output = report.output.replace(building, folder)
     for issue in report.issues:
         issue.places = [place.replace(building, folder) for place in issue.places]

@@ -79,8 +79,8 @@ def run(job: StatsJob) -> StatsReport:
         raise UsageError("--html and --csv name the same file", got=str(job.html))
     for path in outputs:
         check_free(path, force=job.force, directory=False)
-    measured = _measure(job.source)
-    other = _measure(job.other) if job.other is not None else None
+    measured = measure(job.source)
+    other = measure(job.other) if job.other is not None else None
     both = [measured, *([other] if other is not None else [])]
     if job.csv is not None:
         with publish(job.csv, force=job.force) as temporary:
@@ -100,7 +100,8 @@ def run(job: StatsJob) -> StatsReport:
     )
 
 
-def _measure(source: LabelSource) -> Measured:
+def measure(source: LabelSource) -> Measured:
+    """Read and measure one dataset. Raises UsageError or InputError; records that are wrong are issues."""
     collector = Collector("collect")
     loaded: Loaded = load_labels(source, collector)
     return Measured(str(loaded.path), loaded.format.name, describe(loaded.dataset), collector.issues)

@@ -9,6 +9,14 @@ import pytest
 from tests.augment_data import dataset, read_labels, write_labels
 
 
+# COCO's 17 joints of somebody who stands upright and faces the camera, 48 pixels high.
+UPRIGHT = (
+    *((18, 8), (19, 7), (17, 7), (20, 8), (16, 8)),
+    *((23, 16), (13, 16), (25, 24), (11, 24), (26, 31), (10, 31)),
+    *((21, 32), (15, 32), (21, 42), (15, 42), (21, 52), (15, 52)),
+)
+
+
 @pytest.fixture
 def labels(empty_folder: Path) -> Path:
     return dataset(empty_folder, images=3, persons=2)
@@ -76,15 +84,20 @@ def test_without_pictures_labels_are_drawn_on_plain_canvases_where_that_is_asked
 
 def test_findings_draw_only_what_validate_complains_about(kpkit, empty_folder, labels):
     content = read_labels(empty_folder)
-    content["annotations"][0]["num_keypoints"] = 3
+    for row in content["annotations"]:  # joints of grown-ups, on no border: nothing to complain about
+        row["keypoints"] = [value for x, y in UPRIGHT for value in (x + 30 * (row["id"] % 2), y, 2)]
+        row["num_keypoints"], row["bbox"] = 17, [min(xs := row["keypoints"][0::3]) - 2, 4, max(xs) - min(xs) + 4, 52]
     write_labels(empty_folder, content)
-    ran = kpkit("draw", "-o", "out", "--findings")
+    none = kpkit("draw", "-o", "none", "--findings")
+    assert "Drew 0 images" in none.out + none.err
+    assert not (empty_folder / "none").exists() or not list((empty_folder / "none").iterdir())
+    content["annotations"][2]["num_keypoints"] = 3
+    write_labels(empty_folder, content)
+    ran = kpkit("draw", "-o", "out", "--findings", "--image-format", "png")
     assert ran.code == 0, ran.err
-    assert "KP101" in ran.out
-    # The joints of these persons lie anywhere, which validate finds, too: what counts is who is drawn for which rule.
-    only = kpkit("draw", "-o", "only", "--findings", "--image", "001.png")
-    assert "000" in [one.stem for one in (empty_folder / "out").iterdir()]
-    assert "KP101" not in only.out
+    assert "Drew 1 image of 3" in ran.out
+    assert "KP101 1" in ran.out
+    assert [one.name for one in (empty_folder / "out").iterdir()] == ["001.png"]
 
 
 @pytest.mark.usefixtures("labels")

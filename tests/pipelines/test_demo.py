@@ -14,7 +14,7 @@ import pytest
 import kpkit
 from kpkit.cli.main import main
 from kpkit.errors import OutputError, UsageError
-from kpkit.pipelines import demo
+from kpkit.pipelines import demo, demo_looks
 from kpkit.pipelines.demo import DemoJob, DemoReport
 from kpkit.pipelines.demo_labels import annotate, labelled
 from kpkit.pipelines.demo_sheet import pick
@@ -43,6 +43,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 def test_each_format_stands_in_a_folder_of_its_own_with_the_sheet_beside(folder):
     expected = {"mpii", demo.SHEET, demo.PREVIEW, demo.AUGMENTED, *(name for name, _, _ in demo.CONVERSIONS)}
+    expected |= {demo.SHARDS, demo.TARGETS, demo.PAGE}
     assert {path.name for path in folder.iterdir()} == expected
     for labels in (demo.MPII_FILE, *(labels for _, _, labels in demo.CONVERSIONS)):
         assert (folder / labels).exists(), labels
@@ -66,6 +67,31 @@ def test_augmented_pictures_have_every_person_covered_and_a_sheet(folder, made):
     assert cv2.imread(str(folder / demo.PREVIEW)).shape[1] > 1000
     assert str(folder / demo.PREVIEW) == made.preview == made.augmented.preview
     assert Path(made.augmented.rows).is_file()
+
+
+def test_shards_hold_the_augmented_persons_with_their_crops(folder, made):
+    with kpkit.ShardDataset(folder / demo.SHARDS) as shards:
+        assert len(shards) == made.targets.samples > 0
+        sample = shards[0]
+    assert sample["heatmaps"].shape == (17, 64, 48)
+    assert sample["image"].shape == (256, 192, 3)
+    assert made.targets.covered > 0
+    assert cv2.imread(str(folder / demo.TARGETS)).std() > 20
+
+
+def test_the_labels_are_checked_and_measured(folder, made):
+    assert made.findings == {}
+    assert made.rules > 30
+    page = (folder / demo.PAGE).read_text()
+    assert "coco/annotations/person_keypoints_default.json" in page
+    assert "augmented/annotations/person_keypoints_default.json" in page
+    assert str(folder) not in page
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_fiftyone_is_named_only_where_it_is_installed(monkeypatch, installed):
+    monkeypatch.setattr(demo_looks.importlib.util, "find_spec", lambda name: object() if installed else None)
+    assert demo_looks.view_commands("coco") == (["kpkit view coco"] if installed else [])
 
 
 def test_labels_are_the_scenes_own_joints_to_a_sixteenth_of_a_pixel(folder):
@@ -163,7 +189,7 @@ def test_picked_scenes_are_distinct_and_hold_the_largest_person():
 def test_report_names_the_folder_and_not_where_it_was_built(made):
     text = json.dumps(made.as_dict())
     assert ".kpkit-tmp" not in text
-    for report in (made.made, *made.converted):
+    for report in (made.made, *made.converted, made.augmented, made.targets):
         assert report.output.startswith(made.folder)
 
 
