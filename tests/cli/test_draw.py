@@ -8,7 +8,6 @@ import pytest
 
 from tests.augment_data import dataset, read_labels, write_labels
 
-
 # COCO's 17 joints of somebody who stands upright and faces the camera, 48 pixels high.
 UPRIGHT = (
     *((18, 8), (19, 7), (17, 7), (20, 8), (16, 8)),
