@@ -138,7 +138,7 @@ def _draw_box(image: Image, box: Array, width: float) -> None:
 
 
 def _radius(width: float) -> float:
-    return 1.35 * width + 0.9
+    return 1.35 * width + min(0.9, width)
 
 
 def _joint_widths(skeleton: Skeleton, points: Array, flags: npt.NDArray[np.int64], width: float) -> Array:
@@ -150,7 +150,7 @@ def _joint_widths(skeleton: Skeleton, points: Array, flags: npt.NDArray[np.int64
     if len(fine) > 1:
         between = np.hypot(*np.moveaxis(points[fine, None] - points[fine], 2, 0))
         np.fill_diagonal(between, np.inf)
-        widths[fine] = np.clip(0.3 * between.min(axis=1), 0.25 * width, width)
+        widths[fine] = np.clip(0.2 * between.min(axis=1), 0.1 * width, width)
     return widths
 
 
@@ -196,7 +196,7 @@ def _draw_joints(
         elif flags[k] == 1:
             ring(image, points[k], radius + 0.4, max(1.1, 0.55 * width), colour, DARK)
         else:
-            disc(image, points[k], radius + 0.8, DARK)
+            disc(image, points[k], radius + min(0.8, 0.3 * radius), DARK)
             disc(image, points[k], radius, colour)
 
 
