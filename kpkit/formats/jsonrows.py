@@ -171,8 +171,12 @@ class RowSource:
         """Fields that are no canonical column, by instance and by image ("coco.segmentation", "coco.image.license")."""
         return (
             _unknown_fields(self.rows, self.row_of, KNOWN_ROW_KEYS, "coco."),
-            _unknown_fields(self.image_rows, self.image_row_of, KNOWN_IMAGE_KEYS, "coco.image."),
+            _unknown_fields(self.image_rows, self._image_rows_held(), KNOWN_IMAGE_KEYS, "coco.image."),
         )
+
+    def _image_rows_held(self) -> Index:
+        """[M] int64: the row of each image; -1 also where no rows of images were kept."""
+        return self.image_row_of if len(self.image_rows) else np.full_like(self.image_row_of, -1)
 
     def extra_counts(self) -> dict[str, int]:
         """How often each field occurs that is no canonical column: "coco.segmentation", "coco.info", ..."""
@@ -182,7 +186,7 @@ class RowSource:
         if self.ghost_count():
             counts["coco.unlabelled_coordinates"] = self.ghost_count()
         _count_keys(counts, self.rows, self.row_of, KNOWN_ROW_KEYS, "coco.")
-        _count_keys(counts, self.image_rows, self.image_row_of, KNOWN_IMAGE_KEYS, "coco.image.")
+        _count_keys(counts, self.image_rows, self._image_rows_held(), KNOWN_IMAGE_KEYS, "coco.image.")
         return counts
 
     def of_the_whole(self) -> dict[str, int]:

@@ -116,7 +116,7 @@ class Index:
         self.folder, self._document = folder, document
         try:
             self.section = msgspec.convert(document.parts, Section)
-        except msgspec.ValidationError as error:
+        except (msgspec.ValidationError, UnicodeEncodeError) as error:
             raise document.wrong("parts", "a section on the parts", str(error)) from error
         self._check_section()
         self._known: dict[int, list[Entry]] = {}
@@ -126,10 +126,10 @@ class Index:
 
     def _check_section(self) -> None:
         section, groups = self.section, self.section.folders
-        full = [PARTS_PER_FOLDER] * (section.count // PARTS_PER_FOLDER)
-        rest = section.count % PARTS_PER_FOLDER
         if not 1 <= section.count <= MAX_PARTS or section.size < 1:
             raise self._document.wrong("parts.count", f"1 to {MAX_PARTS} parts", str(section.count))
+        full = [PARTS_PER_FOLDER] * (section.count // PARTS_PER_FOLDER)
+        rest = section.count % PARTS_PER_FOLDER
         if [group.parts for group in groups] != full + [rest] * bool(rest):
             numbers = f"{sum(group.parts for group in groups)} in {len(groups)} folders"
             raise self._document.wrong("parts.folders", f"{section.count} parts, 500 a folder", numbers)
