@@ -24,6 +24,7 @@ from kpkit.guard import read_bytes
 from kpkit.pipelines.find import get_format
 from kpkit.pipelines.io import read_with, write
 from kpkit.testing.samples import sample
+from tests.fuzz.settings import pipeline_seeds, read_pipeline, read_recipe, recipe_seeds, validator
 
 LAYOUTS = Path(__file__).resolve().parents[2] / "examples" / "layouts"
 DOCUMENT = "dataset.json"
@@ -225,4 +226,10 @@ READERS: tuple[Reader, ...] = (
     NATIVE,
     replace(NATIVE, name="native tables", damaged=(".parquet",), rate=0.25),
     replace(NATIVE, name="native tables, checksums mended", damaged=(".parquet",), mend=mend_native, rate=0.25),
+    Reader("recipe", "coco", recipe_seeds, read_recipe),
+    Reader("pipeline", "coco", pipeline_seeds, read_pipeline, rate=0.5),
+    Reader("validate coco", "coco", coco_seeds, validator("coco"), rate=0.1),
+    Reader("validate mpii json", "mpii", written("mpii", "people.json"), validator("mpii"), rate=0.1),
+    Reader("validate six2 csv", "six2", written("six2", "people.csv"), validator("six2"), rate=0.1),
+    Reader("validate yolo-pose", "yolo-pose", written("yolo-pose", "people"), validator("yolo-pose"), rate=0.1),
 )
