@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -144,3 +145,14 @@ def test_view_is_measured_against_fiftyones_own_importer(tmp_path: Path) -> None
         "times faster (CPU)",
     ]
     assert out.rstrip().endswith(("met", "NOT MET"))
+
+
+@pytest.mark.skipif(importlib.util.find_spec("distributed") is None, reason="Dask is not installed")
+def test_a_cluster_and_the_pool_of_this_machine_write_the_same(tmp_path: Path) -> None:
+    out = script("cluster.py", "--persons", 40, "--pairs", 1, "--work", tmp_path)
+    assert "outputs: the same bytes each time" in out
+    (row,) = lines(out)
+    assert row[0] == "heatmaps, 40 persons, 2 workers"
+    assert row[4].count("x (") == 1
+    assert row[6] in {"met", "NOT MET"}
+    assert list(tmp_path.iterdir()) == []
