@@ -129,3 +129,4 @@ def _next(console: Console, report: DemoReport) -> None:
     console.line(("Now try", "bold"), f", in {report.folder}:")
     for command in report.suggestions:
         console.line((f"  {command}", "cyan"))
+    console.line(("Look at", "bold"), f" {report.samples}", ("   crops, joints and the heatmaps made of them", "dim"))

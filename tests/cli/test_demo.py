@@ -36,6 +36,12 @@ def test_commands_that_the_demo_prints_work_as_printed(kpkit, monkeypatch):
         assert again.code == 0, again.err
 
 
+def test_it_ends_by_naming_the_picture_of_targets(kpkit):
+    last = kpkit(*SMALL).out.splitlines()[-1]
+    assert last.startswith("Look at kpkit-demo/targets.png")
+    assert Path("kpkit-demo/targets.png").is_file()
+
+
 def test_folder_that_exists_is_not_replaced(kpkit):
     Path("mine").mkdir()
     ran = kpkit(*SMALL, "mine")
