@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kpkit.cli import augment_options as options
+from kpkit.cli import label_options
 from kpkit.cli.command import reporting
 from kpkit.cli.output import Console
 from kpkit.cli.sizes import parse_size
@@ -21,9 +22,9 @@ ITEMS_FAILED = 3
 @reporting
 def augment(
     console: Console,
-    input: options.Input = None,
+    input: label_options.Input = None,
     output: options.Output = None,
-    from_: options.From = None,
+    from_: label_options.From = None,
     to: options.To = None,
     recipe: options.RecipeName = "none",
     albumentations: options.Albumentations = None,
@@ -59,8 +60,8 @@ def augment(
     scheduler: options.Scheduler = "",
     resume: options.Resume = False,
     wait: options.Wait = False,
-    images: options.Images = None,
-    image_sizes: options.ImageSizes = None,
+    images: label_options.Images = None,
+    image_sizes: label_options.ImageSizes = None,
     exif: options.Exif = "auto",
     max_pixels: options.MaxPixels = 100_000_000,
     quality: options.Quality = 95,

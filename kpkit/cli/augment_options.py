@@ -12,15 +12,6 @@ from kpkit.cli import complete
 RECIPE, GEOMETRY, TOPDOWN = "Recipe", "Geometry", "Top-down crops"
 OCCLUSION, RUN, PICTURES, OUTPUT = "Occlusion", "Run", "Pictures", "Output"
 
-Input = Annotated[
-    Path | None,
-    typer.Argument(
-        metavar="INPUT",
-        help="File or folder with labels. Left out: the current folder.",
-        show_default=False,
-        readable=False,
-    ),
-]
 Output = Annotated[
     Path | None,
     typer.Option(
@@ -28,16 +19,6 @@ Output = Annotated[
         "-o",
         metavar="DIR",
         help="Folder to write. Left out: kpkit-out/augment-FORMAT/.",
-        rich_help_panel=OUTPUT,
-    ),
-]
-From = Annotated[
-    str | None,
-    typer.Option(
-        "--from",
-        metavar="NAME",
-        help="Format of the input. Left out: told by its content.",
-        autocompletion=complete.formats,
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -297,24 +278,6 @@ Wait = Annotated[
     typer.Option("--wait", help="Where another run writes the output: wait for it.", rich_help_panel=RUN),
 ]
 
-Images = Annotated[
-    Path | None,
-    typer.Option(
-        "--images",
-        metavar="DIR",
-        help="Folder of the pictures. Left out: looked for beside the labels.",
-        rich_help_panel=PICTURES,
-    ),
-]
-ImageSizes = Annotated[
-    Path | None,
-    typer.Option(
-        "--image-sizes",
-        metavar="FILE.csv",
-        help="Sizes that the labels lack: path, width, height.",
-        rich_help_panel=PICTURES,
-    ),
-]
 Exif = Annotated[
     Literal["auto", "apply", "ignore"],
     typer.Option(

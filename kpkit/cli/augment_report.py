@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kpkit.cli.output import Console, Part, plural, size
-from kpkit.cli.report import FLAGS, print_issues, print_losses
+from kpkit.cli.output import Console, plural, size
+from kpkit.cli.report import FLAGS, print_failures, print_issues, print_losses, shares_of_time
 
 if TYPE_CHECKING:
     from kpkit.pipelines.augment import AugmentReport
-
-SHOWN = 20
 
 
 def print_augmented(console: Console, report: AugmentReport) -> None:
@@ -27,7 +25,7 @@ def print_augmented(console: Console, report: AugmentReport) -> None:
         if report.issues:
             console.line()
         print_issues(console, report.issues)
-    _failures(console, report)
+    print_failures(console, report.failures)
 
 
 def _header(console: Console, report: AugmentReport) -> None:
@@ -50,6 +48,7 @@ def _header(console: Console, report: AugmentReport) -> None:
 
 
 def _facts(report: AugmentReport) -> list[tuple[str, str]]:
+    rate = report.counts.get("images", 0) / report.seconds if report.seconds else 0.0
     total = f" ({size(sum(report.files.values()))})" if report.files else ""
     return [
         ("input", report.input),
@@ -58,29 +57,5 @@ def _facts(report: AugmentReport) -> list[tuple[str, str]]:
         ("would write" if report.dry_run else "output", f"{report.output}{total}"),
         ("rows", report.rows),
         ("preview", report.preview),
-        ("time", _profile(report)),
+        ("time", shares_of_time(report.profile, report.workers, f"{rate:.0f} pictures/s")),
     ]
-
-
-def _profile(report: AugmentReport) -> str:
-    """Where the workers' time went, by step."""
-    total = report.profile.get("total", 0.0)
-    if not total:
-        return ""
-    steps = {step: seconds for step, seconds in report.profile.items() if step != "total"}
-    steps["other"] = max(0.0, total - sum(steps.values()))
-    shares = ", ".join(f"{step} {seconds / total:.0%}" for step, seconds in steps.items())
-    rate = report.counts["images"] / report.seconds if report.seconds else 0.0
-    return f"{shares} of {plural(report.workers, 'worker')}; {rate:.0f} pictures/s"
-
-
-def _failures(console: Console, report: AugmentReport) -> None:
-    if not report.failures:
-        return
-    console.line(("Failed: ", "bold red"), (plural(len(report.failures), "picture"), "bold"), "; the others are done")
-    rows: list[list[Part]] = [
-        [f"  {failure.key}", (failure.code, "red"), failure.message] for failure in report.failures[:SHOWN]
-    ]
-    console.table(("  picture", "code", "why"), rows)
-    if len(report.failures) > SHOWN:
-        console.line((f"  and {len(report.failures) - SHOWN:,} more (all with --json)", "dim"))

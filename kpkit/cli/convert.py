@@ -9,6 +9,7 @@ import typer
 
 from kpkit.cli import complete
 from kpkit.cli.command import reporting
+from kpkit.cli.label_options import ImageList, Layout
 from kpkit.cli.output import Console
 
 SKELETON, IMAGES, BOXES, OUTPUT = "Skeleton", "Images", "Boxes", "Output"
@@ -68,24 +69,11 @@ ImageSizes = Annotated[
     Path | None,
     typer.Option("--image-sizes", metavar="FILE.csv", help="Image sizes: path, width, height.", rich_help_panel=IMAGES),
 ]
-ImageList = Annotated[
-    Path | None,
-    typer.Option(
-        "--image-list",
-        metavar="FILE",
-        help="Image names, one a line, for labels without them.",
-        rich_help_panel=IMAGES,
-    ),
-]
 CopyImages = Annotated[
     bool, typer.Option("--copy-images", help="Copy the images beside the output.", rich_help_panel=IMAGES)
 ]
 LinkImages = Annotated[
     bool, typer.Option("--link-images", help="Link the images beside the output.", rich_help_panel=IMAGES)
-]
-Layout = Annotated[
-    Path | None,
-    typer.Option("--layout", metavar="FILE.toml", help="Describes a team's own CSV or JSON.", rich_help_panel=OUTPUT),
 ]
 Bbox = Annotated[
     Literal["auto", "annotated", "keypoints", "none"] | None,

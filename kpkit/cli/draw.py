@@ -10,14 +10,14 @@ import typer
 from kpkit.cli import label_options as labels
 from kpkit.cli.augment_options import Exif, ImageFormat, MaxPixels, Quality
 from kpkit.cli.command import reporting
-from kpkit.cli.output import Console, Part, plural
+from kpkit.cli.output import Console, plural
 from kpkit.cli.sizes import parse_size
 
 if TYPE_CHECKING:
     from kpkit.pipelines.draw import DrawReport
 
 WHICH, HOW, OUTPUT = "Which images", "How", "Output"
-ITEMS_FAILED, SHOWN = 3, 20
+ITEMS_FAILED = 3
 
 Output = Annotated[
     Path,
@@ -168,19 +168,12 @@ def print_drawn(console: Console, report: DrawReport) -> None:
     if console.as_json:
         console.document(report.as_dict())
         return
+    from kpkit.cli.report import print_failures, print_issues
+
     if not console.quiet:
         _summary(console, report)
-        from kpkit.cli.report import print_issues
-
         print_issues(console, report.issues)
-    if report.failures:
-        console.line(("Failed: ", "bold red"), (plural(len(report.failures), "image"), "bold"))
-        rows: list[list[Part]] = [
-            [f"  {failure.key}", (failure.code, "red"), failure.message] for failure in report.failures[:SHOWN]
-        ]
-        console.table(("  image", "code", "why"), rows)
-        if len(report.failures) > SHOWN:
-            console.line((f"  and {len(report.failures) - SHOWN:,} more (all with --json)", "dim"))
+    print_failures(console, report.failures)
 
 
 def _summary(console: Console, report: DrawReport) -> None:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kpkit.cli.output import Console, Part, plural, size
-from kpkit.cli.report import print_issues
+from kpkit.cli.report import print_failures, print_issues, shares_of_time
 
 if TYPE_CHECKING:
     from kpkit.pipelines.heatmaps import HeatmapsReport
-
-SHOWN = 20
 
 
 def print_heatmaps(console: Console, report: HeatmapsReport) -> None:
@@ -26,7 +24,7 @@ def print_heatmaps(console: Console, report: HeatmapsReport) -> None:
         console.table(("", ""), rows, right=(0,))
     if not console.quiet:
         print_issues(console, report.issues)
-    _failures(console, report)
+    print_failures(console, report.failures)
 
 
 def _header(console: Console, report: HeatmapsReport) -> None:
@@ -42,6 +40,7 @@ def _header(console: Console, report: HeatmapsReport) -> None:
 
 def _facts(report: HeatmapsReport) -> list[tuple[str, str]]:
     codec = ", ".join(f"{name} {_short(value)}" for name, value in report.codec.items() if name != "codec")
+    rate = report.samples / report.seconds if report.seconds else 0.0
     raw = sum(report.arrays.values())
     each = f"{size(raw)} a sample before compression"
     if report.bytes and report.samples:
@@ -54,7 +53,7 @@ def _facts(report: HeatmapsReport) -> list[tuple[str, str]]:
         ("size", f"{size(report.bytes)}, {each}" if report.bytes else each),
         ("covered", f"{report.covered:,} joints" if report.covered else ""),
         ("kept", f"{plural(report.kept, 'shard')} of an earlier run" if report.kept else ""),
-        ("time", _profile(report)),
+        ("time", shares_of_time(report.profile, report.workers, f"{rate:,.0f} samples/s")),
     ]
 
 
@@ -63,27 +62,3 @@ def _short(value: object) -> str:
         return f"{value[0]}x{value[1]}"
     text = str(value)
     return text if len(text) <= 40 else text[:37] + "..."
-
-
-def _profile(report: HeatmapsReport) -> str:
-    """Where the workers' time went, by step."""
-    total = report.profile.get("total", 0.0)
-    if not total:
-        return ""
-    steps = {step: seconds for step, seconds in report.profile.items() if step != "total"}
-    steps["other"] = max(0.0, total - sum(steps.values()))
-    shares = ", ".join(f"{step} {seconds / total:.0%}" for step, seconds in steps.items() if seconds / total >= 0.005)
-    rate = report.samples / report.seconds if report.seconds else 0.0
-    return f"{shares} of {plural(report.workers, 'worker')}; {rate:,.0f} samples/s"
-
-
-def _failures(console: Console, report: HeatmapsReport) -> None:
-    if not report.failures:
-        return
-    console.line(("Failed: ", "bold red"), (plural(len(report.failures), "picture"), "bold"), "; the others are done")
-    rows: list[list[Part]] = [
-        [f"  {failure.key}", (failure.code, "red"), failure.message] for failure in report.failures[:SHOWN]
-    ]
-    console.table(("  picture", "code", "why"), rows)
-    if len(report.failures) > SHOWN:
-        console.line((f"  and {len(report.failures) - SHOWN:,} more (all with --json)", "dim"))

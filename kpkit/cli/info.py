@@ -9,7 +9,7 @@ import typer
 
 from kpkit.cli import complete
 from kpkit.cli.command import reporting
-from kpkit.cli.convert import ImageList, Images, ImageSizes, Layout
+from kpkit.cli.label_options import ImageList, Images, ImageSizes, Layout
 from kpkit.cli.output import Console, Part, plural
 
 Input = Annotated[Path, typer.Argument(metavar="PATH", help="A file or folder with labels.", readable=False)]

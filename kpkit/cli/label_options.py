@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kpkit.cli import complete
-from kpkit.cli.convert import ImageList, Layout
 
 if TYPE_CHECKING:
     from kpkit.pipelines.load import LabelSource
@@ -57,8 +56,19 @@ ImageSizes = Annotated[
     Path | None,
     typer.Option("--image-sizes", metavar="FILE.csv", help="Image sizes: path, width, height.", rich_help_panel=LABELS),
 ]
-
-__all__ = ["From", "ImageList", "ImageSizes", "Images", "Input", "Layout", "SkeletonName", "source_of"]
+ImageList = Annotated[
+    Path | None,
+    typer.Option(
+        "--image-list",
+        metavar="FILE",
+        help="Image names, one a line, for labels without them.",
+        rich_help_panel=LABELS,
+    ),
+]
+Layout = Annotated[
+    Path | None,
+    typer.Option("--layout", metavar="FILE.toml", help="Describes a team's own CSV or JSON.", rich_help_panel=LABELS),
+]
 
 
 def source_of(given: dict[str, Any]) -> LabelSource:

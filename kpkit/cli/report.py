@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
 from kpkit.cli.output import Console, Part, plural, size
 from kpkit.core.report import Issue, JointLine, Loss, Report
+
+if TYPE_CHECKING:
+    from kpkit.execute import Failure
 
 KIND_STYLE = {"exact": "green", "approximate": "yellow", "derived": "cyan", "absent": "dim"}
 SEVERITY_STYLE = {"error": "bold red", "warning": "bold yellow", "note": "bold blue"}
 FLAGS = ("visible", "occluded", "unlabelled", "truncated")
+# Failed items that are shown one by one.
+SHOWN = 20
 
 
 def print_report(console: Console, report: Report) -> None:
@@ -53,6 +61,31 @@ def print_issues(console: Console, issues: list[Issue]) -> None:
             console.line((f"      and {issue.count - len(issue.places):,} more", "dim"))
         if issue.help:
             console.line(("  help: ", "bold cyan"), issue.help)
+
+
+def print_failures(console: Console, failures: Sequence[Failure]) -> None:
+    """Pictures that could not be used, and why."""
+    if not failures:
+        return
+    console.line(("Failed: ", "bold red"), (plural(len(failures), "picture"), "bold"), "; the others are done")
+    rows: list[list[Part]] = [[f"  {one.key}", (one.code, "red"), one.message] for one in failures[:SHOWN]]
+    console.table(("  picture", "code", "why"), rows)
+    if len(failures) > SHOWN:
+        console.line((f"  and {len(failures) - SHOWN:,} more (all with --json)", "dim"))
+
+
+def shares_of_time(profile: Mapping[str, float], workers: int, rate: str) -> str:
+    """Where the workers' time went, by step; "" where nothing was measured.
+
+    profile  seconds by step, and "total"
+    """
+    total = profile.get("total", 0.0)
+    if not total:
+        return ""
+    steps = {step: seconds for step, seconds in profile.items() if step != "total"}
+    steps["other"] = max(0.0, total - sum(steps.values()))
+    shares = ", ".join(f"{step} {seconds / total:.0%}" for step, seconds in steps.items() if seconds / total >= 0.005)
+    return f"{shares} of {plural(workers, 'worker')}; {rate}"
 
 
 def _header(console: Console, report: Report) -> None:
