@@ -109,7 +109,7 @@ def read_manifest(folder: Path) -> Manifest:
         manifest.skeleton_object()
         for entry in manifest.shards:
             contained(entry.path, place="shards")
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise FormatError(
             "the manifest is damaged",
             code="KP-SHARD-MANIFEST",

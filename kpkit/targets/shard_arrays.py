@@ -9,36 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kpkit.errors import FormatError
 from kpkit.targets.base import Codec, Points
 from kpkit.targets.manifest import Manifest
 from kpkit.targets.occlusion import OccludedTarget
-from kpkit.targets.shard_layout import POINTS, REGION, Array, ArrayLayout, Layout
+from kpkit.targets.shard_layout import POINTS, REGION, Array, Layout
 from kpkit.targets.shard_read import Shard
 from kpkit.targets.shard_targets import dense_of
 
 # A shard, rows in it, and the places of these rows in the batch.
 Group = tuple[Shard, NDArray[np.int64], NDArray[np.int64]]
-
-
-def layout_from(manifest: Manifest) -> dict[str, ArrayLayout]:
-    """The arrays that every shard holds, as the manifest says. Raises FormatError where it says nonsense."""
-    found = {}
-    for name, said in manifest.arrays.items():
-        try:
-            shape = tuple(int(side) for side in said["shape"])
-            layout = ArrayLayout(
-                shape, str(said["dtype"]), bool(said["dense"]), float(said["scale"]), float(said["offset"])
-            )
-            good = np.dtype(layout.dtype).kind in "fiubS" and all(0 < side < 1 << 24 for side in shape)
-        except (KeyError, TypeError, ValueError):
-            good = False
-        if not good:
-            raise FormatError(
-                f"the manifest does not say what '{name}' is", code="KP-SHARD-MANIFEST", got=str(said)[:120]
-            )
-        found[name] = layout
-    return found
 
 
 def stored_names(manifest: Manifest, layout: Layout, codec: Callable[[], Codec]) -> list[str]:

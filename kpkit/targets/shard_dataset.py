@@ -14,15 +14,14 @@ from numpy.typing import NDArray
 
 from kpkit import storage
 from kpkit.core.skeleton import Skeleton
-from kpkit.errors import FormatError, UsageError, did_you_mean
+from kpkit.errors import FormatError, KpkitError, UsageError, did_you_mean
 from kpkit.guard import resolve_inside
 from kpkit.targets.base import Codec
-from kpkit.targets.make import from_parameters
 from kpkit.targets.manifest import Manifest, read_manifest
+from kpkit.targets.manifest_checks import codec_from, layout_from
 from kpkit.targets.shard_arrays import (
     Group,
     decode_ids,
-    layout_from,
     read_stored,
     render_points,
     stored_names,
@@ -106,8 +105,14 @@ class ShardDataset:
 
     @cached_property
     def codec(self) -> Codec:
-        """The rule of the targets: it renders, decodes and mirrors. Raises UsageError where it is not installed."""
-        return from_parameters(self.skeleton, self.manifest.codec)
+        """The rule of the targets: it renders, decodes and mirrors.
+
+        Raises UsageError where it is not installed, FormatError where the manifest's codec does not fit its arrays.
+        """
+        try:
+            return codec_from(self.manifest, self._layout)
+        except KpkitError as error:
+            raise error.at(str(self.folder / MANIFEST)) from None
 
     def read(self, indices: Sequence[int] | NDArray[np.int64], *, flip: NDArray[np.bool_] | bool = False) -> Batch:
         """The samples of these numbers, in that order.

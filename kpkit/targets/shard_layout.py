@@ -23,6 +23,8 @@ MANIFEST = "manifest.json"
 # At most so many in one folder; file systems and people list them.
 SHARDS_A_FOLDER = 1000
 MAX_SHARDS = 100_000
+# 1 GiB: no sample is larger, whatever it claims.
+MAX_SAMPLE = 1 << 30
 
 Array = NDArray[Any]
 Store = Literal["heatmaps", "params"]
@@ -103,10 +105,7 @@ def layout_of(
 
     Raises UsageError where the type cannot hold the codec's values.
     """
-    found = {
-        name: ArrayLayout(tuple(len(codec.skeleton) if side == "K" else int(side) for side in shape), kind, about=about)
-        for name, (shape, kind, about) in _LABELS.items()
-    }
+    found = label_arrays(len(codec.skeleton))
     for name in IDENTITY:
         found[name] = ArrayLayout((), identity.dtypes[name], about=f"{identity.encodings[name]}, as the source had it")
     found |= _targets(codec, dtype, store)
@@ -118,6 +117,14 @@ def layout_of(
         shape = (*codec.input_size, 3)
         found[IMAGE] = ArrayLayout(shape, "uint8", dense=True, about="the crop, BGR")
     return found
+
+
+def label_arrays(joints: int) -> dict[str, ArrayLayout]:
+    """The arrays that hold labels, which are in every shard; without ids and paths, whose types are the dataset's."""
+    return {
+        name: ArrayLayout(tuple(joints if side == "K" else int(side) for side in shape), kind, about=about)
+        for name, (shape, kind, about) in _LABELS.items()
+    }
 
 
 def _targets(codec: Codec, dtype: StoredType, store: Store) -> dict[str, ArrayLayout]:

@@ -7,6 +7,7 @@ gigabytes. Only hard links to plain datasets, of the shapes and filters that kpk
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +20,9 @@ from numpy.typing import NDArray
 from kpkit.errors import FormatError
 from kpkit.guard import input_error
 from kpkit.targets.deflate import DEFLATE, ZSTD, most_compressed, zstd_filter
-from kpkit.targets.shard_layout import Array, ArrayLayout, Layout
+from kpkit.targets.shard_layout import MAX_SAMPLE, Array, ArrayLayout, Layout
 
 MAX_ATTRIBUTE = 1 << 24
-# 1 GiB: no sample is larger, whatever it claims.
-MAX_SAMPLE = 1 << 30
 FILTERS = {DEFLATE: "gzip", ZSTD: "zstd"}
 # Deflate packs no better than 1 : 1032.
 MOST_PACKED = 1032
@@ -66,7 +65,7 @@ def open_shard(path: Path, layout: Layout) -> Opened:
         with h5py.File(path, "r") as file:
             return _opened(path, file, layout, size)
     except OSError as error:
-        if error.errno is not None and not path.is_file():
+        if error.errno is not None and not os.path.isfile(path):
             raise input_error(error, path) from error
         raise _refuse(path, "no HDF5 file, or a damaged one", got=str(error)[:120]) from error
     except (RuntimeError, ValueError, KeyError, TypeError, OverflowError, UnicodeError) as error:

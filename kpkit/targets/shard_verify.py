@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from kpkit.errors import KpkitError
 from kpkit.guard import resolve_inside
 from kpkit.targets.base import Codec, Points
-from kpkit.targets.make import from_parameters
 from kpkit.targets.manifest import Manifest, ShardEntry
-from kpkit.targets.shard_arrays import layout_from, read_stored
+from kpkit.targets.manifest_checks import codec_from, layout_from
+from kpkit.targets.shard_arrays import read_stored
 from kpkit.targets.shard_layout import KIND, POINTS, REGION, SCHEMA_VERSION, Array
 from kpkit.targets.shard_read import Shard
 from kpkit.targets.shard_targets import SampleLabels, dense_of, points_of
@@ -138,8 +138,8 @@ def _finding(entry: ShardEntry, name: str, bad: NDArray[np.bool_], message: str)
 
 def _targets(shard: Shard, manifest: Manifest, entry: ShardEntry) -> Iterator[Finding]:
     """Every target: finite, in the codec's range, and what its labels say; every chunk of pictures: whole."""
-    codec = from_parameters(manifest.skeleton_object(), manifest.codec)
     layout = layout_from(manifest)
+    codec = codec_from(manifest, layout)
     stored = [name for name in codec.spec() if name in layout]
     names = [name for name, array in layout.items() if array.dense]
     bad: dict[tuple[str, str], NDArray[np.bool_]] = {}

@@ -16,6 +16,7 @@ from pathlib import Path
 from kpkit.testing.case import scratch
 from tests.fuzz.engine import Outcome, run
 from tests.fuzz.readers import READERS
+from tests.fuzz.shards import stop_server
 
 CODES_SHOWN = 6
 
@@ -41,6 +42,7 @@ def main() -> int:
         show(reader.name, outcome, time.monotonic() - started)
         if given.keep and outcome.crashes:
             keep(given.keep, reader.name, outcome)
+    stop_server()
     return 1 if failed else 0
 
 

@@ -23,7 +23,7 @@ from tests.fuzz.mutate import mutate
 from tests.fuzz.readers import DOCUMENT, Reader
 
 SECONDS = 10
-_KINDS = {".json": "json", ".mat": "binary", ".parquet": "binary"}
+_KINDS = {".json": "json", ".mat": "binary", ".parquet": "binary", ".h5": "binary"}
 
 
 @dataclass
@@ -67,7 +67,7 @@ def run(reader: Reader, inputs: int, folder: Path, seed: int = 0, conversions: i
     outcome = Outcome()
     sound = _made(folder / "sound")
     seeds = reader.seeds(sound)
-    others = [one for one in all_formats() if one.name != reader.format]
+    others = [one for one in all_formats() if one.name != reader.format] if reader.format else []
     for number in range(inputs):
         rng = random.Random(f"{reader.name}/{seed}/{number}")
         with damaged(reader, rng.choice(seeds), rng, folder / "damaged") as one:
@@ -109,7 +109,8 @@ def damaged(reader: Reader, seed: Path, rng: random.Random, folder: Path) -> Ite
         yield Damaged(path, file)
     finally:
         for changed in {inner, Path(DOCUMENT)} if reader.mend is not None else {inner}:
-            shutil.copyfile(seed / changed, path / changed)
+            if changed == inner or (seed / changed).exists():
+                shutil.copyfile(seed / changed, path / changed)
 
 
 def _wanted(file: Path, reader: Reader) -> bool:
@@ -130,11 +131,14 @@ def _use(
     reader: Reader, path: Path, rng: random.Random, *, collect: bool | None = None, thorough: bool = False
 ) -> None:
     """Sniff, read, and for some of what is read without a fault: count losses and write it again."""
+    collect = rng.random() < 0.3 if collect is None else collect
+    if not reader.format:
+        reader.read(path, Collector())
+        return
     one = reader.sound()
     one.sniff(path)
-    collect = rng.random() < 0.3 if collect is None else collect
     dataset = reader.read(path, Collector("collect" if collect else "raise"))
-    if collect or (not thorough and rng.random() < 0.85):
+    if dataset is None or collect or (not thorough and rng.random() < 0.85):
         return
     out = path.parent / "again"
     shutil.rmtree(out, ignore_errors=True)

@@ -23,13 +23,15 @@ from kpkit.formats.native_parquet import footer_digest
 from kpkit.guard import read_bytes
 from kpkit.pipelines.find import get_format
 from kpkit.pipelines.io import read_with, write
+from kpkit.targets.shard_layout import MANIFEST
 from kpkit.testing.samples import sample
 from tests.fuzz.settings import pipeline_seeds, read_pipeline, read_recipe, recipe_seeds, validator
+from tests.fuzz.shards import mend_hdf5, read_by_damaged_manifest, read_damaged_shards, shard_seeds
 
 LAYOUTS = Path(__file__).resolve().parents[2] / "examples" / "layouts"
 DOCUMENT = "dataset.json"
 
-Read = Callable[[Path, Collector], Dataset]
+Read = Callable[[Path, Collector], Dataset | None]
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Reader:
 
     seeds    writes sound inputs into a folder and returns them: files or folders
     read     what is tried
-    format   whose reader it is       target  a format that convert is tried with
+    format   whose reader it is, "" where it reads no labels       target  a format that convert is tried with
     damaged  endings of the files of a folder that are damaged; others stay
     mend     repairs checksums after the damage, so that what lies behind them is reached
     rate     inputs of this reader for each input of a quick one
@@ -203,6 +205,7 @@ def _made(folder: Path) -> Path:
 
 COCO = Reader("coco", "coco", coco_seeds, plain("coco"), target="six2")
 NATIVE = Reader("native", "native", native_seeds, plain("native"), target="coco", damaged=(".json",), rate=0.5)
+SHARDS = Reader("shards", "", shard_seeds, read_damaged_shards, damaged=(".h5",), rate=0.05)
 
 READERS: tuple[Reader, ...] = (
     COCO,
@@ -232,4 +235,7 @@ READERS: tuple[Reader, ...] = (
     Reader("validate mpii json", "mpii", written("mpii", "people.json"), validator("mpii"), rate=0.1),
     Reader("validate six2 csv", "six2", written("six2", "people.csv"), validator("six2"), rate=0.1),
     Reader("validate yolo-pose", "yolo-pose", written("yolo-pose", "people"), validator("yolo-pose"), rate=0.1),
+    Reader("manifest of shards", "", shard_seeds, read_by_damaged_manifest, damaged=(MANIFEST,), rate=0.25),
+    SHARDS,
+    replace(SHARDS, name="shards, checksums mended", mend=mend_hdf5),
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import shutil
+import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,12 +16,19 @@ from kpkit.testing import differences
 from kpkit.testing.case import scratch
 from tests.fuzz.engine import damaged, replay, run
 from tests.fuzz.readers import READERS, Reader, mend_native
+from tests.fuzz.shards import checked_blocks, lookup3, shard_seeds, stop_server
 
 INPUTS = 2_000
 INPUTS_SLOW = 20_000
 REGRESSIONS = sorted((Path(__file__).parent / "regressions").iterdir())
 
 BY_NAME = {one.name: one for one in READERS}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_process_stays() -> Iterator[None]:
+    yield
+    stop_server()
 
 
 def slug(reader: Reader) -> str:
@@ -90,3 +99,12 @@ def _read(reader: Reader, path: Path) -> object:
         return reader.read(path, Collector())
     except KpkitError as error:
         return str(error)
+
+
+def test_checksums_of_sound_shards_are_those_that_the_mending_makes(tmp_path):
+    for folder in shard_seeds(tmp_path):
+        data = (folder / "shard-00000.h5").read_bytes()
+        blocks = list(checked_blocks(data))
+        assert len(blocks) > data.count(b"OHDR")
+        for start, stop in blocks:
+            assert struct.unpack_from("<I", data, stop) == (lookup3(data[start:stop]),)

@@ -1,0 +1,87 @@
+"""What a manifest says about arrays and codec, checked before anything is read or rendered by it."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+from kpkit.errors import FormatError
+from kpkit.targets.base import Codec
+from kpkit.targets.make import from_parameters
+from kpkit.targets.manifest import Manifest
+from kpkit.targets.shard_layout import IDENTITY, IMAGE, MAX_SAMPLE, REGION, ArrayLayout, Layout, label_arrays
+
+_DTYPE = re.compile(r"bool|u?int(?:8|16|32|64)|float(?:16|32|64)|S[1-9][0-9]{0,6}")
+MAX_SIDE, MAX_AXES = 1 << 24, 8
+
+
+def layout_from(manifest: Manifest) -> dict[str, ArrayLayout]:
+    """The arrays that every shard holds, as the manifest says. Raises FormatError where it says nonsense."""
+    found = {name: _array(name, said) for name, said in manifest.arrays.items()}
+    wanted = label_arrays(len(manifest.skeleton_object()))
+    for name, array in wanted.items():
+        _agree(name, found.get(name), array.shape, array.dtype)
+    encodings = manifest.job.get("identity")
+    encodings = encodings.get("encodings") if isinstance(encodings, dict) else None
+    for name in IDENTITY:
+        encoding = encodings.get(name, "int") if isinstance(encodings, dict) else "int"
+        said = found.get(name)
+        fits = said is not None and said.dtype.startswith("S") == (encoding != "int")
+        if encoding not in ("int", "utf-8", "json") or not fits:
+            raise _refuse(f"the manifest does not say how '{name}' is stored", got=str(encoding)[:80])
+        _agree(name, said, (), said.dtype if said is not None and encoding != "int" else "int64")
+    return found
+
+
+def codec_from(manifest: Manifest, layout: Layout) -> Codec:
+    """The codec that the arrays were made by.
+
+    Raises FormatError where the manifest's codec does not fit its arrays, UsageError where it is not installed.
+    """
+    try:
+        codec = from_parameters(manifest.skeleton_object(), manifest.codec)
+        specs = codec.spec()
+    except (TypeError, ValueError, ArithmeticError, AttributeError, LookupError, MemoryError) as error:
+        got = f"{type(error).__name__}: {error}"[:160]
+        raise _refuse("the codec of the manifest cannot be made", got=got) from error
+    if manifest.job.get("occluded_target", "ignore") not in ("ignore", "absent", "keep"):
+        raise _refuse("the manifest has no rule for covered joints", got=str(manifest.job["occluded_target"])[:80])
+    joints = len(codec.skeleton)
+    if manifest.store == "params":
+        _agree("mu", layout.get("mu"), (joints, 2), "float32")
+        _agree("sigma", layout.get("sigma"), (joints,), "float32")
+    for name, spec in specs.items():
+        if manifest.store == "heatmaps":
+            _agree(name, layout.get(name), tuple(spec.shape), manifest.dtype)
+        elif math.prod(spec.shape) * 4 > MAX_SAMPLE:
+            raise _refuse(f"a sample of '{name}' would be too large", got=str(tuple(spec.shape)))
+    for name, shape in ((REGION, codec.heatmap_size), (IMAGE, (*codec.input_size, 3))):
+        if name in layout:
+            _agree(name, layout[name], shape, "uint8")
+    return codec
+
+
+def _array(name: str, said: Any) -> ArrayLayout:
+    try:
+        shape = tuple(int(side) for side in said["shape"])
+        scale, offset = float(said["scale"]), float(said["offset"])
+        found = ArrayLayout(shape, str(said["dtype"]), bool(said["dense"]), scale, offset)
+        good = _DTYPE.fullmatch(found.dtype) is not None and len(shape) < MAX_AXES
+        good = good and all(0 < side < MAX_SIDE for side in shape) and math.isfinite(scale) and math.isfinite(offset)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        good = False
+    if not good:
+        raise _refuse(f"the manifest does not say what '{name}' is", got=str(said)[:120])
+    return found
+
+
+def _agree(name: str, said: ArrayLayout | None, shape: tuple[int, ...], dtype: str) -> None:
+    if said is None or (said.shape, said.dtype) != (shape, dtype):
+        got = "nothing" if said is None else f"{list(said.shape)} of {said.dtype}"
+        raise _refuse(f"'{name}' is not what shards hold", expected=f"{list(shape)} of {dtype}", got=got)
+
+
+def _refuse(message: str, *, expected: str = "", got: str = "") -> FormatError:
+    help = "copy manifest.json again, or make the shards again"
+    return FormatError(message, code="KP-SHARD-MANIFEST", expected=expected, got=got, help=help)
