@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.random.bit_generator import ISeedSequence
 from numpy.typing import NDArray
 
 from kpkit.augment import geometry as geo
@@ -27,9 +28,22 @@ def stream(seed: int, key: str, copy: int, purpose: str) -> Rng:
     """The random stream of one purpose for one copy of one image (or person)."""
     # File names that are no UTF-8 reach here as lone surrogates.
     text = f"kpkit\0{seed}\0{key}\0{copy}\0{purpose}".encode("utf-8", "surrogatepass")
-    # Philox takes its key as it is: half the time of a SeedSequence, and the hash has mixed the bits already.
     words = np.frombuffer(hashlib.sha256(text).digest()[:16], "<u8")
-    return np.random.Generator(np.random.Philox(key=words))
+    # The stubs know SeedSequence alone; numpy itself asks for an ISeedSequence.
+    return np.random.Generator(np.random.Philox(_Key(words)))  # type: ignore[arg-type]
+
+
+class _Key(ISeedSequence):
+    """Hands Philox its key as it is: the hash has mixed the bits already.
+
+    The same stream as `Philox(key=words)`, which collects randomness from the system first and throws it away.
+    """
+
+    def __init__(self, words: NDArray[np.uint64]) -> None:
+        self._words = words
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> NDArray[np.uint64]:
+        return self._words
 
 
 @dataclass(frozen=True)

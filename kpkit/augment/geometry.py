@@ -122,8 +122,7 @@ def apply_boxes(matrix: Matrix, xywh: Points) -> Points:
 
     returns [..., 4]  float64
     """
-    x, y, w, h = (xywh[..., i] for i in range(4))
-    corners = np.stack([np.stack(pair, axis=-1) for pair in ((x, y), (x + w, y), (x, y + h), (x + w, y + h))], axis=-2)
+    corners = xywh[..., None, :2] + _CORNERS * xywh[..., None, 2:]
     return hull(apply_points(matrix, corners))
 
 

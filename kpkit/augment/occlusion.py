@@ -21,6 +21,9 @@ from kpkit.augment.recipe import Recipe
 Mask = NDArray[np.uint8]
 Rng = np.random.Generator
 
+# Pixels of a fill that are written at once.
+STRIP = 20_000
+
 
 @dataclass(frozen=True)
 class Occlusion:
@@ -116,11 +119,10 @@ def covered(xy: NDArray[np.float64], mask: Mask) -> NDArray[np.bool_]:
     mask  [H,W]     uint8    0 or 255
     """
     height, width = mask.shape
-    good: NDArray[np.bool_] = np.all(np.isfinite(xy), axis=-1)
-    pixel = np.floor(np.where(good[..., None], xy, 0.0) + 0.5).astype(np.int64)
-    inside = good & (pixel >= 0).all(axis=-1) & (pixel[..., 0] < width) & (pixel[..., 1] < height)
-    pixel = np.where(inside[..., None], pixel, 0)
-    hit: NDArray[np.bool_] = inside & (mask[pixel[..., 1], pixel[..., 0]] > 0)
+    column, row = np.floor(xy[..., 0] + 0.5), np.floor(xy[..., 1] + 0.5)
+    # False for NaN in every comparison.
+    hit: NDArray[np.bool_] = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    hit[hit] = mask[row[hit].astype(np.int64), column[hit].astype(np.int64)] > 0
     return hit
 
 
@@ -147,26 +149,27 @@ def paint(
     if recipe.occlusion_fill == "noise" and rng is not None:
         fill = rng.integers(0, 256, (height, width, image.shape[2]), np.uint8)
     elif recipe.occlusion_fill == "patch" and patch is not None and rng is not None:
-        fill = np.ascontiguousarray(_patch(patch, (height, width), rng))
+        fill = _patch(patch, (height, width), rng)
     else:
         color = [recipe.occlusion_value] * image.shape[2]
         if recipe.occlusion_fill != "constant":
             color = _mean_color(image)
-        fill = np.empty((height, width, image.shape[2]), np.uint8)
+        # A strip of the colour serves for all rows, and stays near the processor.
+        fill = np.empty((min(height, max(1, STRIP // width)), width, image.shape[2]), np.uint8)
         # Much faster than broadcasting three values over the array.
-        cv2.rectangle(fill, (0, 0), (width, height), color, cv2.FILLED)
+        cv2.rectangle(fill, (0, 0), (width, len(fill)), color, cv2.FILLED)
     painted = image if in_place else image.copy()
-    window = (slice(top, top + height), slice(left, left + width))
-    cv2.copyTo(fill, np.ascontiguousarray(mask[window]), painted[window])
+    columns = slice(left, left + width)
+    for start in range(top, top + height, len(fill)):
+        rows = slice(start, min(start + len(fill), top + height))
+        cv2.copyTo(fill[: rows.stop - start], mask[rows, columns], painted[rows, columns])
     return painted
 
 
 def _mean_color(image: NDArray[np.uint8]) -> list[int]:
-    """The mean of each channel, rounded; five times faster than cv2.mean, by way of exact sums of columns."""
-    height, width = image.shape[:2]
-    columns = cv2.reduce(image, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S)
-    sums = columns.reshape(width, -1).sum(axis=0, dtype=np.int64)
-    return [round(value / (height * width)) for value in sums.tolist()]
+    """The mean of each channel, rounded; the sums are exact, and come much faster than from cv2.mean."""
+    sums = cv2.sumElems(image)[: image.shape[2]]
+    return [round(value / (image.shape[0] * image.shape[1])) for value in sums]
 
 
 def _patch(patch: NDArray[np.uint8], shape: tuple[int, ...], rng: Rng) -> NDArray[np.uint8]:

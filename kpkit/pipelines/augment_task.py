@@ -63,9 +63,8 @@ def augment_image(plan: Plan, task: ImageTask) -> Done:
     start = time.perf_counter()
     with done.timed("decode"):
         scene = _read(plan, task, done)
-    still = replace(plan, recipe=_still(plan.recipe))
     for copy in range(0 if plan.include_original else 1, plan.copies + 1):
-        how = plan if copy else still
+        how = plan if copy else replace(plan, recipe=_still(plan.recipe))
         for picture in _pictures(how, task, scene.image, copy, done):
             output = _finish(how, task, scene, picture, done)
             if output is not None:
@@ -156,8 +155,8 @@ def _finish(plan: Plan, task: ImageTask, scene: _Scene, picture: _Picture, done:
     names = (f"{name}.{plan.image_format}", "")
     if plan.only is None or task.key in plan.only:
         names = _write(plan, name, covered, copied, done)
-    common = _common(plan, task, picture, matrix, mirrored, names)
-    common = replace(common, warped_beyond=result is not None and not result.affine)
+    beyond = result is not None and not result.affine
+    common = _common(plan, task, picture, matrix, mirrored, beyond, names)
     rows = rows_of(common, task, picture.persons, plan.skeleton, covered, moved.gone, result)
     regions = _moved(matrix, scene.regions, picture.persons, out_wh)
     return Output(
@@ -222,6 +221,7 @@ def _common(
     picture: _Picture,
     matrix: NDArray[np.float64],
     mirrored: bool,
+    beyond: bool,
     names: tuple[str, str],
 ) -> Row:
     """What the rows of all persons of a picture have in common."""
@@ -237,6 +237,7 @@ def _common(
         recipe_hash=plan.recipe_hash,
         matrix=matrix.reshape(-1).tolist(),
         mirrored=mirrored,
+        warped_beyond=beyond,
         drawn=picture.drawn.parts,
     )
 
