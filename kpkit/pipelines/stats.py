@@ -12,6 +12,7 @@ from kpkit.core.report import Collector, Issue
 from kpkit.errors import UsageError
 from kpkit.guard import check_free, publish
 from kpkit.pipelines.load import LabelSource, Loaded, load_labels
+from kpkit.pipelines.parts import open_parts, without_rows
 from kpkit.qa.stats import Stats, describe
 from kpkit.qa.stats_compare import differences
 
@@ -103,6 +104,11 @@ def run(job: StatsJob) -> StatsReport:
 def measure(source: LabelSource) -> Measured:
     """Read and measure one dataset. Raises UsageError or InputError; records that are wrong are issues."""
     collector = Collector("collect")
+    # A folder of pictures is held against the labels as a whole.
+    labels = open_parts(source, collector) if source.images is None else None
+    if labels is not None:
+        found = describe(without_rows(labels, collector))
+        return Measured(str(labels.path), labels.format.name, found, collector.issues)
     loaded: Loaded = load_labels(source, collector)
     return Measured(str(loaded.path), loaded.format.name, describe(loaded.dataset), collector.issues)
 
