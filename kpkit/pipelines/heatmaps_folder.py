@@ -18,6 +18,7 @@ from typing import IO
 from kpkit import storage
 from kpkit.errors import FormatError, OutputError
 from kpkit.guard import check_free, orphans, output_error, sync_file
+from kpkit.lock import lock_path
 from kpkit.pipelines.run_folder import end_runs, run_folder, runs
 from kpkit.targets.manifest import KIND, Manifest, ShardEntry, read_manifest, write_manifest
 from kpkit.targets.shard_layout import MANIFEST
@@ -159,7 +160,9 @@ def _sweep(path: Path, *, everything: bool) -> None:
 
 
 def _half_written(path: Path) -> list[Path]:
-    return [*path.glob(f"*{TMP}"), *path.glob(f"[0-9][0-9][0-9]/*{TMP}"), *orphans(path / MANIFEST)]
+    # Whoever asks holds the lock of the whole folder: that of the manifest is a killed run's.
+    locks = [lock for lock in [lock_path(path / MANIFEST)] if lock.exists()]
+    return [*path.glob(f"*{TMP}"), *path.glob(f"[0-9][0-9][0-9]/*{TMP}"), *orphans(path / MANIFEST), *locks]
 
 
 def _shards(path: Path) -> list[Path]:
