@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpkit.augment.draw import stream
-from kpkit.core.dataset import Dataset
+from kpkit.core.dataset import Dataset, ImageTable
 from kpkit.errors import RecordError
 from kpkit.guard import contained, resolve_inside
 from kpkit.pipelines.augment_fields import Fields
@@ -51,31 +51,35 @@ def source_images(dataset: Dataset, *, has_ids: bool) -> list[SourceImage]:
     """
     rows: dict[str, list[int]] = {}
     for row, path in enumerate(dataset.images.path.tolist()):
-        rows.setdefault(_key(path, dataset, row), []).append(row)
+        rows.setdefault(image_key(path, dataset.images, row), []).append(row)
     persons: list[list[int]] = [[] for _ in range(len(dataset.images))]
     for row, image in enumerate(dataset.image_index.tolist()):
         persons[image].append(row)
     keys = sorted(rows)
     found = []
     for key, stem in zip(keys, stems(keys), strict=True):
-        same = sorted(rows[key], key=lambda row: _rank(dataset.images.id[row]))
+        same = sorted(rows[key], key=lambda row: rank(dataset.images.id[row]))
         mine = [person for row in same for person in persons[row]]
         found.append(SourceImage(key, stem, same, *_ordered(dataset, mine, has_ids)))
     return found
 
 
-def _key(path: str, dataset: Dataset, row: int) -> str:
+def image_key(path: str, images: ImageTable, row: int) -> str:
+    """The normalised relative path of an image.
+
+    Raises RecordError for one without a file name, or one that leads outside the dataset.
+    """
     if not path:
         raise RecordError(
             "an image has no file name",
             code="KP-IMAGE-NAME",
-            place=f"image {dataset.images.id[row]}",
+            place=f"image {images.id[row]}",
             expected="a path relative to the image folder",
         )
     return posixpath.normpath(contained(path, place=f"image {path}"))
 
 
-def _rank(value: Any) -> tuple[bool, Any]:
+def rank(value: Any) -> tuple[bool, Any]:
     """Integers before text, each in its order."""
     return isinstance(value, str), value
 
@@ -91,11 +95,11 @@ def _ordered(dataset: Dataset, persons: list[int], has_ids: bool) -> tuple[list[
         ordered = sorted(persons, key=content)
         return ordered, [str(number) for number in range(1, len(ordered) + 1)]
     ids = dataset.instance_id
-    ordered = sorted(persons, key=lambda row: (_rank(ids[row]), content(row)))
-    return ordered, _distinct([re.sub(r"[^A-Za-z0-9.-]+", "-", str(ids[row])) for row in ordered])
+    ordered = sorted(persons, key=lambda row: (rank(ids[row]), content(row)))
+    return ordered, distinct([re.sub(r"[^A-Za-z0-9.-]+", "-", str(ids[row])) for row in ordered])
 
 
-def _distinct(names: list[str]) -> list[str]:
+def distinct(names: list[str]) -> list[str]:
     """The names, with numbers behind those that occur before."""
     seen: Counter[str] = Counter()
     found = []
@@ -109,7 +113,7 @@ def stems(keys: list[str]) -> list[str]:
     """Output names without ending; two pictures that differ in the ending alone keep it in their names."""
     plain = [str(PurePosixPath(key).with_suffix("")) for key in keys]
     times = Counter(plain)
-    return _distinct(
+    return distinct(
         [
             stem if times[stem] == 1 else f"{stem}_{PurePosixPath(key).suffix.lstrip('.')}"
             for stem, key in zip(plain, keys, strict=True)

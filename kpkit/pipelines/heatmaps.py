@@ -62,17 +62,17 @@ def _folder(job: HeatmapsJob, work: Work, tell: Progress) -> Iterator[ShardFolde
 def _report(job: HeatmapsJob, work: Work) -> HeatmapsReport:
     plan = work.plan
     return HeatmapsReport(
-        input=str(work.loaded.path),
+        input=str(work.path),
         output=str(work.output),
-        format=work.loaded.format.name,
+        format=work.format,
         codec=plan.codec,
         store=plan.store,
         dtype=plan.dtype,
         compression=plan.compression,
         dry_run=job.dry_run,
         workers=job.workers,
-        persons=len(work.people.rows),
-        samples=len(work.people.rows) * len(plan.copies) * plan.flips,
+        persons=len(work.people),
+        samples=len(work.people) * len(plan.copies) * plan.flips,
         shards=len(work.names),
         arrays={name: array.nbytes for name, array in work.layout.items()},
         losses=work.people.losses,
@@ -80,7 +80,7 @@ def _report(job: HeatmapsJob, work: Work) -> HeatmapsReport:
 
 
 def _items(work: Work, folder: ShardFolder) -> Iterator[tuple[str, tuple[ShardTask, ShardEntry | None]]]:
-    for path, task in shard_tasks(work.people, work.plan, work.names, work.crops, work.root, work.keys):
+    for path, task in shard_tasks(work.people, work.plan, work.names, work.crops, work.root):
         yield path, (task, folder.earlier.get(path))
 
 

@@ -17,19 +17,15 @@ from numpy.typing import NDArray
 
 from kpkit.augment.images import MAX_PIXELS
 from kpkit.augment.recipe import Recipe
-from kpkit.core.dataset import Dataset
-from kpkit.core.report import Loss
 from kpkit.core.skeleton import Skeleton
 from kpkit.guard import resolve_inside
-from kpkit.pipelines.augment_images import SourceImage, patch_files
+from kpkit.pipelines.augment_images import patch_files
 from kpkit.pipelines.augment_masks import IMAGE_FIELDS, PERSON_FIELDS, MaskRef, mask_of
 from kpkit.pipelines.heatmaps_job import OccludedTarget
+from kpkit.pipelines.heatmaps_people import COLUMNS, People, Pictured
 from kpkit.targets.base import StoredType
 from kpkit.targets.deflate import Compression
 from kpkit.targets.shard_layout import IdentityTypes, Store
-
-OCCLUDED_BY = "augment.occluded_by"
-COLUMNS = ("xy", "visibility", "truncated", "bbox_xywh", "head_box", "score")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,102 +128,35 @@ def _name(mask: MaskRef | None) -> Any:
     return mask.name if isinstance(mask, Path) else mask
 
 
-@dataclass(frozen=True)
-class People:
-    """The persons that become samples, in order, with their pictures.
-
-    rows    [P] int64 rows of the dataset        names  of the persons, unique in their picture
-    images  the pictures that have any, with the number of their first person, and of persons
-    masks   image_masks: row of the first image row -> mask field; empty where the labels name none
-    """
-
-    dataset: Dataset
-    rows: NDArray[np.int64]
-    names: list[str]
-    images: list[tuple[SourceImage, int, int]]
-    occluded: NDArray[np.bool_]
-    image_masks: dict[int, dict[str, Any]]
-    person_masks: dict[int, dict[str, Any]]
-    losses: list[Loss]
-
-
-def people_of(dataset: Dataset, images: list[SourceImage], masks: tuple[dict[int, Any], dict[int, Any]]) -> People:
-    """Who has samples; the others are counted.
-
-    dataset  with a box for everybody who can have one    masks  image row and person row -> fields that name masks
-    """
-    labelled = (dataset.visibility > 0).any(axis=1)
-    box = dataset.bbox_xywh
-    boxed = np.isfinite(box).all(axis=1) & (box[:, 2] > 0) & (box[:, 3] > 0)
-    usable = labelled & boxed & ~dataset.is_crowd
-    rows: list[int] = []
-    names: list[str] = []
-    kept: list[tuple[SourceImage, int, int]] = []
-    for image in images:
-        mine = [(row, name) for row, name in zip(image.persons, image.names, strict=True) if usable[row]]
-        if mine:
-            kept.append((image, len(rows), len(mine)))
-            rows += [row for row, _ in mine]
-            names += [name for _, name in mine]
-    index: NDArray[np.int64] = np.array(rows, np.int64)
-    crowd = dataset.is_crowd
-    losses = [
-        Loss("instances", int(count), why)
-        for count, why in (
-            (np.count_nonzero(crowd), "crowds have no joints of one person"),
-            (np.count_nonzero(~crowd & ~labelled), "persons without a labelled joint have no target"),
-            (np.count_nonzero(~crowd & labelled & ~boxed), "persons without a box have no crop"),
-        )
-        if count
-    ]
-    return People(dataset, index, names, kept, _covered_before(dataset, index), *masks, losses)
-
-
-def _covered_before(dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """[P,K] bool: joints that an earlier `kpkit augment` covered."""
-    column = dataset.extras.get(OCCLUDED_BY)
-    if column is None:
-        return np.zeros((len(rows), len(dataset.skeleton)), bool)
-    place = {name: k for k, name in enumerate(dataset.skeleton.keypoints)}
-    found = np.zeros((len(rows), len(place)), bool)
-    for i, value in enumerate(column[rows]):
-        if isinstance(value, dict):
-            found[i, [place[name] for name in value if name in place]] = True
-    return found
-
-
 def crops_of(people: People, plan: RenderPlan) -> NDArray[np.int64]:
     """[M+1] int64: where the crops of each picture begin in the order of all crops, and how many there are."""
-    counts = np.array([persons for _, _, persons in people.images], np.int64) * len(plan.copies)
-    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    return np.concatenate([[0], np.cumsum(people.counts * len(plan.copies))]).astype(np.int64)
 
 
 def shard_tasks(
-    people: People, plan: RenderPlan, names: list[str], crops: int, root: Path | None, keys: list[str]
+    people: People, plan: RenderPlan, names: list[str], crops: int, root: Path | None
 ) -> Iterator[tuple[str, ShardTask]]:
     """(path, task) of every shard, in order.
 
     names  paths of the shards    crops  a shard, at most    root  folder of the pictures, None where none is opened
-    keys   of all pictures of the dataset, for patches
     """
     starts = crops_of(people, plan)
-    positions = {key: number for number, key in enumerate(keys)}
     for number, path in enumerate(names):
         low, high = number * crops, min((number + 1) * crops, int(starts[-1]))
         first = int(np.searchsorted(starts, low, side="right")) - 1
         last = int(np.searchsorted(starts, high, side="left"))
         images: list[ImageRef] = []
-        rows: list[int] = []
-        persons: list[int] = []
+        pictures: list[Pictured] = []
+        persons = 0
         for i in range(first, last):
-            image, begin, count = people.images[i]
-            ref = _image(people, plan, image, len(rows), count, int(starts[i]), root)
+            picture = people.picture(i)
+            ref = _image(people, plan, picture, persons, int(starts[i]), root)
             if root is not None:
-                ref.patches.extend(_patches(plan, keys, positions[image.key], root))
+                ref.patches.extend(_patches(plan, people.keys, int(people.used[i]), root))
             images.append(ref)
-            rows += people.rows[begin : begin + count].tolist()
-            persons += list(range(begin, begin + count))
-        yield path, _task(people, number, path, (low, high), images, rows, persons, root)
+            pictures.append(picture)
+            persons += len(picture.names)
+        yield path, _task(people, number, path, (low, high), images, pictures, root)
 
 
 def _task(
@@ -236,24 +165,25 @@ def _task(
     path: str,
     crops: tuple[int, int],
     images: list[ImageRef],
-    rows: list[int],
-    persons: list[int],
+    pictures: list[Pictured],
     root: Path | None,
 ) -> ShardTask:
-    index = np.array(rows, np.int64)
-    columns = {name: getattr(people.dataset, name)[index] for name in COLUMNS}
+    rows = np.concatenate([picture.persons for picture in pictures])
+    columns = people.columns.take(rows)
+    occluded = columns["occluded"]
     own: list[MaskRef | None] = []
     if people.person_masks:
         folder = root or Path()
-        own = [mask_of(people.person_masks.get(row, {}), PERSON_FIELDS, folder, f"person {row}") for row in rows]
-    ids = people.dataset.instance_id[index].tolist()
-    names = [people.names[person] for person in persons]
-    return ShardTask(number, path, *crops, images, columns, ids, names, people.occluded[persons], own)
+        own = [
+            mask_of(people.person_masks.get(row, {}), PERSON_FIELDS, folder, f"person {row}") for row in rows.tolist()
+        ]
+    ids = people.ids[rows].tolist()
+    names = [name for picture in pictures for name in picture.names]
+    used = {name: columns[name] for name in COLUMNS}
+    return ShardTask(number, path, *crops, images, used, ids, names, occluded, own)
 
 
-def _image(
-    people: People, plan: RenderPlan, image: SourceImage, first: int, persons: int, start: int, root: Path | None
-) -> ImageRef:
+def _image(people: People, plan: RenderPlan, image: Pictured, first: int, start: int, root: Path | None) -> ImageRef:
     table, row = people.dataset.images, image.rows[0]
     sizes = [(int(table.width[r]), int(table.height[r])) for r in image.rows]
     size = next((one for one in sizes if min(one) > 0), None)
@@ -263,7 +193,7 @@ def _image(
     if people.image_masks:
         mask = mask_of(people.image_masks.get(row, {}), IMAGE_FIELDS, root or Path(), place)
     name = str(table.path[row])
-    return ImageRef(image.key, name, table.id[row], size, file, first, persons, start, mask)
+    return ImageRef(image.key, name, table.id[row], size, file, first, len(image.names), start, mask)
 
 
 def _patches(plan: RenderPlan, keys: list[str], number: int, root: Path) -> list[list[Path]]:
@@ -273,21 +203,19 @@ def _patches(plan: RenderPlan, keys: list[str], number: int, root: Path) -> list
     return patch_files(plan.seed, keys, number, root, max(plan.copies))
 
 
-def identity_types(dataset: Dataset, people: People) -> IdentityTypes:
+def identity_types(people: People) -> IdentityTypes:
     """Types for ids and paths that hold every sample of the dataset."""
-    images = dataset.images
-    used = np.array([image.rows[0] for image, _, _ in people.images], np.int64)
-    columns = {
-        "instance_id": dataset.instance_id[people.rows],
-        "image_id": images.id[used],
-        "image_path": images.path[used],
-    }
+    images, used = people.dataset.images, people.first_rows()
+    columns = {"instance_id": people.ids, "image_id": images.id, "image_path": images.path}
     dtypes, encodings = {}, {}
     for name, column in columns.items():
-        kinds = {type(value) for value in column.tolist()}
-        encodings[name] = "int" if column.dtype == np.int64 else ("utf-8" if kinds <= {str} else "json")
-        longest = max((len(encode_id(v, encodings[name])) for v in column.tolist()), default=1)
-        dtypes[name] = "int64" if encodings[name] == "int" else f"S{max(1, longest)}"
+        if column.dtype == np.int64:
+            encodings[name], dtypes[name] = "int", "int64"
+            continue
+        values = column[people.usable if name == "instance_id" else used].tolist()
+        encodings[name] = "utf-8" if {type(value) for value in values} <= {str} else "json"
+        longest = max((len(encode_id(value, encodings[name])) for value in values), default=1)
+        dtypes[name] = f"S{max(1, longest)}"
     return IdentityTypes(dtypes, encodings)
 
 

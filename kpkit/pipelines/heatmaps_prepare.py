@@ -15,27 +15,17 @@ import numpy as np
 import kpkit
 from kpkit import storage
 from kpkit.augment.recipe import Recipe
-from kpkit.core.boxes import with_boxes
-from kpkit.core.dataset import Dataset
 from kpkit.core.report import Collector
 from kpkit.errors import UsageError
 from kpkit.lock import check_unlocked, holder
 from kpkit.pipelines.augment import UPPER
-from kpkit.pipelines.augment_images import SourceImage, source_images
-from kpkit.pipelines.augment_prepare import BOX_PADDING
 from kpkit.pipelines.heatmaps_folder import check_output
 from kpkit.pipelines.heatmaps_job import INPUT_SIZE, HeatmapsJob
-from kpkit.pipelines.heatmaps_masks import mask_fields
-from kpkit.pipelines.heatmaps_plan import (
-    People,
-    RenderPlan,
-    crops_of,
-    identity_types,
-    people_of,
-    plan_document,
-)
+from kpkit.pipelines.heatmaps_people import People, read_people
+from kpkit.pipelines.heatmaps_plan import RenderPlan, crops_of, identity_types, plan_document
 from kpkit.pipelines.images import image_folder
-from kpkit.pipelines.load import Loaded, load_labels
+from kpkit.pipelines.load import folder_of_images
+from kpkit.pipelines.parts import open_labels
 from kpkit.targets.base import Codec
 from kpkit.targets.deflate import deflater_name, zstd_filter
 from kpkit.targets.make import make_codec
@@ -46,18 +36,18 @@ from kpkit.targets.shard_layout import COORDINATES, KIND, SCHEMA_VERSION, Layout
 class Work:
     """What is to be done.
 
-    keys         of all pictures, in order      root  folder of the pictures, None where none is opened
+    path, format  of the labels                  root  folder of the pictures, None where none is opened
     crops        of a shard, at most            names  of the shards
     fingerprint  SHA-256 of everything but the labels that says what the bytes are
     """
 
-    loaded: Loaded
+    path: Path
+    format: str
     output: Path
     people: People
     plan: RenderPlan
     codec: Codec
     layout: Layout
-    keys: list[str]
     root: Path | None
     crops: int
     names: list[str]
@@ -67,13 +57,14 @@ class Work:
 
 def prepare(job: HeatmapsJob, collector: Collector) -> Work:
     """Find, read and check. Raises UsageError, InputError or OutputError."""
-    loaded = load_labels(job.source, collector)
-    output = job.output or job.source.folder / "kpkit-out" / f"heatmaps-{loaded.format.name}"
+    labels = open_labels(job.source, collector)
+    output = job.output or job.source.folder / "kpkit-out" / f"heatmaps-{labels.format.name}"
     if job.scheduler and not storage.is_remote(output):  # its workers have another current folder
         output = output.absolute()
     if not job.dry_run:
         _check_output(job, output)
-    loaded, images, people = _people(loaded)
+    people = read_people(labels, collector, labels.format.keeps_for(labels.path).instance_id)
+    path, images = labels.path, folder_of_images(people.dataset, labels.path, job.source)
     recipe = _recipe(job)
     input_size = job.input_size or (recipe.input_size if recipe is not None else None) or INPUT_SIZE
     skeleton = people.dataset.skeleton
@@ -85,7 +76,7 @@ def prepare(job: HeatmapsJob, collector: Collector) -> Work:
             expected="msra, unbiased, udp, megvii, simcc or paf",
             help="use it from Python: kpkit.targets.make.make_codec",
         )
-    _check(job, recipe, people, loaded.path)
+    _check(job, recipe, people, path)
     plan = _plan(job, recipe, people, codec, output)
     versions = _versions(job, plan)
     fingerprint = _fingerprint(plan, versions)
@@ -94,15 +85,16 @@ def prepare(job: HeatmapsJob, collector: Collector) -> Work:
         codec, plan.dtype, plan.store, plan.identity, with_images=plan.with_images, with_regions=plan.covers
     )
     opens = plan.with_images or bool(people.image_masks) or bool(people.person_masks)
-    root = (loaded.images or image_folder(job.source.images, people.dataset)) if opens else None
+    root = (images or image_folder(job.source.images, people.dataset)) if opens else None
     if root is not None and job.scheduler and not storage.is_remote(root):
         root = root.absolute()
     total = int(crops_of(people, plan)[-1])
     crops = _crops_a_shard(job, plan, layout)
     count = math.ceil(total / crops)
     names = [shard_name(number, count) for number in range(count)]
-    keys = [image.key for image in images]
-    return Work(loaded, output, people, plan, codec, layout, keys, root, crops, names, fingerprint, versions)
+    return Work(
+        path, labels.format.name, output, people, plan, codec, layout, root, crops, names, fingerprint, versions
+    )
 
 
 def _check_output(job: HeatmapsJob, output: Path) -> None:
@@ -112,17 +104,6 @@ def _check_output(job: HeatmapsJob, output: Path) -> None:
         check_output(output, resume=job.resume, force=job.force)
     elif not job.wait:
         check_unlocked(place)
-
-
-def _people(loaded: Loaded) -> tuple[Loaded, list[SourceImage], People]:
-    dataset, source = loaded.dataset, loaded.format
-    masks = mask_fields(dataset)
-    images = source_images(dataset, has_ids=source.keeps_for(loaded.path).instance_id)
-    boxed = with_boxes(dataset, "auto", BOX_PADDING, source.scale_boxes(dataset))
-    # The rows of the file are not needed any more, and they are most of the memory.
-    boxed = boxed.replace(source=None)
-    empty: Dataset = boxed
-    return replace(loaded, dataset=empty), images, people_of(boxed, images, masks)
 
 
 def _recipe(job: HeatmapsJob) -> Recipe | None:
@@ -139,7 +120,7 @@ def _recipe(job: HeatmapsJob) -> Recipe | None:
 
 def _check(job: HeatmapsJob, recipe: Recipe | None, people: People, path: Path) -> None:
     skeleton = people.dataset.skeleton
-    if not len(people.rows):
+    if not len(people):
         raise UsageError(
             "no person here can become a sample",
             code="KP-HEATMAPS-EMPTY",
@@ -179,7 +160,7 @@ def _plan(job: HeatmapsJob, recipe: Recipe | None, people: People, codec: Codec,
     return RenderPlan(
         codec=codec.parameters(),
         skeleton=skeleton,
-        identity=identity_types(people.dataset, people),
+        identity=identity_types(people),
         dtype=job.dtype,
         store=job.store,
         compression=job.compression,
