@@ -159,8 +159,9 @@ def test_item_that_kills_its_worker_every_time_is_one_failure(tmp_path):
 
 @pytest.mark.faults
 def test_scheduler_that_is_killed_ends_the_run_with_one_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(dask, "PATIENCE_SECONDS", 2.0)
     with cluster(tmp_path) as own, pool_for(1, own.address) as pool:
+        # Only now: workers take a while to join on a machine that is busy.
+        monkeypatch.setattr(dask, "PATIENCE_SECONDS", 2.0)
         results = run_tasks(tasks.slow_double, ((str(i), i) for i in range(10**6)), pool)
         next(results)
         own.scheduler.kill()
