@@ -37,13 +37,18 @@ WIDTH, HEIGHT = 640, 480
 ROWS = ("memory", "profile", "workers", "growth")
 CHILD = """
 import json, sys
+import cv2
 from pathlib import Path
 from kpkit.augment.recipe import preset
+from kpkit.memory import keep_freed
 from kpkit.pipelines.augment import AugmentJob, run
 labels, output, workers, copies, occlusion = sys.argv[1:]
 recipe = preset("six2").with_changes(occlusion=float(occlusion)) if float(occlusion) else preset("six2")
 job = AugmentJob(input=Path(labels), output=Path(output), recipe=recipe,
                  workers=int(workers), copies=int(copies), force=True)
+# As the command and its workers do.
+keep_freed()
+cv2.setNumThreads(1)
 report = run(job)
 # Of this program alone: ru_maxrss goes on from the one that started it.
 peak = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
@@ -139,7 +144,7 @@ def _our_way() -> Callable[[int], object]:
         warped = warp_image(image, drawn.matrix, drawn.out_wh, recipe)
         moved = move(labels, drawn.matrix, drawn.out_wh, skeleton, mirrored=drawn.mirrored).labels
         hidden = cover(moved.bbox_xywh, drawn.out_wh, recipe, lambda _: stream(7, "picture#1", i, "occlusion"))
-        painted = paint(warped, hidden.mask, recipe, None, in_place=warped is not image)
+        painted = paint(warped, hidden.mask, recipe, None, pieces=hidden.pieces, in_place=warped is not image)
         return painted, moved.xy, vis.occlude(moved.visibility, covered(moved.xy, hidden.mask))
 
     return once

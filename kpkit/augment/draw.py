@@ -68,10 +68,10 @@ def draw_image(recipe: Recipe, seed: int, key: str, copy: int, size_wh: tuple[in
     rng = stream(seed, key, copy, "geometry")
     width, height = size_wh
     scale, angle = _scale_and_angle(recipe, rng)
-    shift = rng.uniform(*recipe.shift, size=2)
-    keep = rng.uniform(*recipe.crop, size=2)
-    corner = rng.uniform(0.0, 1.0, size=2)
-    coins = rng.uniform(0.0, 1.0, size=3)
+    # One call for all, and plain floats from here on: numpy takes longer to be called than to draw.
+    draws = rng.random(9).tolist()
+    shift, keep = _between(recipe.shift, draws[0:2]), _between(recipe.crop, draws[2:4])
+    corner, coins = draws[4:6], draws[6:9]
     center = ((width - 1) / 2, (height - 1) / 2)
     steps = [geo.scale_rotate(center, scale, angle), geo.translate(shift[0] * width, shift[1] * height)]
     # Whole pixels, so that a crop alone resamples nothing.
@@ -79,7 +79,7 @@ def draw_image(recipe: Recipe, seed: int, key: str, copy: int, size_wh: tuple[in
     left, top = round(corner[0] * (width - crop_w)), round(corner[1] * (height - crop_h))
     steps.append(geo.translate(-left, -top))
     frame = (crop_w, crop_h)
-    parts: dict[str, Any] = {"scale": scale, "rotation": angle, "shift": shift.tolist(), "crop": [left, top, *frame]}
+    parts: dict[str, Any] = {"scale": scale, "rotation": angle, "shift": shift, "crop": [left, top, *frame]}
     frame = _mirrors(recipe, coins, frame, steps, parts)
     if recipe.input_size is not None:
         frame = _letterbox(recipe.input_size, frame, steps)
@@ -89,9 +89,10 @@ def draw_image(recipe: Recipe, seed: int, key: str, copy: int, size_wh: tuple[in
 
 def _scale_and_angle(recipe: Recipe, rng: Rng) -> tuple[float, float]:
     """Uniform over the ranges, or HRNet's clipped normal draws (JointsDataset.__getitem__)."""
-    turn = rng.uniform() < recipe.rotation_probability
+    turn = rng.random() < recipe.rotation_probability
     if recipe.distribution == "uniform":
-        scale, angle = rng.uniform(*recipe.scale), rng.uniform(*recipe.rotation)
+        first, second = rng.random(2).tolist()
+        (scale,), (angle,) = _between(recipe.scale, [first]), _between(recipe.rotation, [second])
     else:
         factor, spread = recipe.scale[1] - 1.0, recipe.rotation[1]
         scale = float(np.clip(rng.standard_normal() * factor + 1.0, *recipe.scale))
@@ -100,7 +101,7 @@ def _scale_and_angle(recipe: Recipe, rng: Rng) -> tuple[float, float]:
 
 
 def _mirrors(
-    recipe: Recipe, coins: NDArray[np.float64], frame: tuple[int, int], steps: list[geo.Matrix], parts: dict[str, Any]
+    recipe: Recipe, coins: list[float], frame: tuple[int, int], steps: list[geo.Matrix], parts: dict[str, Any]
 ) -> tuple[int, int]:
     width, height = frame
     parts |= _coins(recipe, coins)
@@ -114,9 +115,15 @@ def _mirrors(
     return frame
 
 
-def _coins(recipe: Recipe, coins: NDArray[np.float64]) -> dict[str, bool]:
+def _between(ends: tuple[float, float], draws: list[float]) -> list[float]:
+    """Draws from [0, 1) brought into a range, as `Generator.uniform` does it."""
+    low, high = ends
+    return [low + (high - low) * one for one in draws]
+
+
+def _coins(recipe: Recipe, coins: list[float]) -> dict[str, bool]:
     names = ("flip", "flip_vertical", "transpose")
-    return {name: bool(coin < getattr(recipe, name)) for name, coin in zip(names, coins, strict=True)}
+    return {name: coin < getattr(recipe, name) for name, coin in zip(names, coins, strict=True)}
 
 
 def _letterbox(input_size: tuple[int, int], frame: tuple[int, int], steps: list[geo.Matrix]) -> tuple[int, int]:
@@ -144,7 +151,7 @@ def draw_person(
     """
     height, width = recipe.input_size or (256, 192)
     rng = stream(seed, key, copy, "geometry")
-    mirrors = _coins(recipe, rng.uniform(0.0, 1.0, size=3))
+    mirrors = _coins(recipe, rng.random(3).tolist())
     steps: list[geo.Matrix] = []
     if mirrors["transpose"]:
         steps, box_xywh, xy = [TRANSPOSE], box_xywh[[1, 0, 3, 2]], xy[:, ::-1]

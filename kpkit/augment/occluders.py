@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -25,18 +25,30 @@ NEARBY = 3
 SMALL = 16
 
 
+class Piece(NamedTuple):
+    """What a person's own occluders cover, in as small a rectangle of the output as is known without searching.
+
+    left, top  its corner, pixels    mask  [h,w] uint8 of 0 and 255    pixels  how many of them are 255
+    """
+
+    left: int
+    top: int
+    mask: Mask
+    pixels: int
+
+
 def cover_box(
     window: tuple[int, int, int, int], share: float, recipe: Recipe, rng: Rng
-) -> tuple[Mask, list[dict[str, Any]]]:
+) -> tuple[Piece, list[dict[str, Any]]]:
     """Occluders within one box, one after the other; the last one is fitted.
 
     window  x, y, w, h of the box in whole pixels of the output    share  of its pixels that shall be covered
 
-    returns the mask of the box, [h,w] uint8 of 0 and 255, and what was put there, in output pixels
+    returns what is covered, and what was put there, in output pixels
     """
     x, y, w, h = window
     wanted = round(share * w * h)
-    mask = np.zeros((h, w), np.uint8)
+    mask: Mask | None = None
     made: list[dict[str, Any]] = []
     count = int(rng.integers(1, recipe.occluders + 1)) if recipe.occluders > 1 else 1
     missing = wanted
@@ -48,22 +60,37 @@ def cover_box(
         part = missing if number == count - 1 else min(missing, max(1, round(even * rng.uniform(0.6, 1.4))))
         shape = recipe.occlusion_shape[int(rng.integers(len(recipe.occlusion_shape)))]
         if shape == "rectangle" and number == 0:
-            made.append(_first_rectangle(mask, part, (x, y), rng))
+            left, top, wide, high = _first_rectangle(w, h, part, rng)
+            # Pixel edges: the box of pixels 3..5 runs from 2.5 to 5.5.
+            made.append({"shape": shape, "box": [x + left - 0.5, y + top - 0.5, float(wide), float(high)]})
+            missing = wanted - wide * high
+            if count == 1 and missing <= _slack(w, h):
+                return Piece(x + left, y + top, np.full((high, wide), 255, np.uint8), wide * high), made
+            mask = np.zeros((h, w), np.uint8)
+            mask[top : top + high, left : left + wide] = 255
         else:
-            outline = _outline(shape, w, h, rng)
-            center = (rng.uniform(0.15, 0.85) * w, rng.uniform(0.15, 0.85) * h)
-            if (size := _fit(outline, center, mask, part)) > 0:
-                _add(outline, center, size, mask)
-                made.append(_describe(shape, outline, center, size, (x, y)))
-        missing = wanted - cv2.countNonZero(mask)
+            mask = np.zeros((h, w), np.uint8) if mask is None else mask
+            made += _put(shape, mask, part, (x, y), rng)
+            missing = wanted - cv2.countNonZero(mask)
+    mask = np.zeros((h, w), np.uint8) if mask is None else mask
     if missing > _slack(w, h):
         _finish(mask, missing, made, (x, y), rng)
-    return mask, made
+    return Piece(x, y, mask, cv2.countNonZero(mask)), made
 
 
-def _first_rectangle(mask: Mask, pixels: int, corner: tuple[int, int], rng: Rng) -> dict[str, Any]:
-    """Put a rectangle of nearly `pixels` pixels anywhere inside an empty mask; nothing needs fitting."""
-    height, width = mask.shape
+def _put(shape: str, mask: Mask, pixels: int, corner: tuple[int, int], rng: Rng) -> list[dict[str, Any]]:
+    """Add a shape of nearly `pixels` further pixels to the mask; its description, or nothing where it does not fit."""
+    h, w = mask.shape
+    outline = _outline(shape, w, h, rng)
+    center = (rng.uniform(0.15, 0.85) * w, rng.uniform(0.15, 0.85) * h)
+    if (size := _fit(outline, center, mask, pixels)) <= 0:
+        return []
+    _add(outline, center, size, mask)
+    return [_describe(shape, outline, center, size, corner)]
+
+
+def _first_rectangle(width: int, height: int, pixels: int, rng: Rng) -> tuple[int, int, int, int]:
+    """Left, top, width and height of a rectangle of nearly `pixels` pixels anywhere inside an empty box."""
     wide = math.sqrt(pixels * width / height * math.exp(rng.uniform(-0.7, 0.7)))
     fewest, most = math.ceil(pixels / height), min(width, pixels)
     first = min(most, max(fewest, round(wide)))
@@ -72,9 +99,7 @@ def _first_rectangle(mask: Mask, pixels: int, corner: tuple[int, int], rng: Rng)
     w = min(widths, key=lambda one: (pixels % one, abs(one - first)))
     h = pixels // w
     left, top = int(rng.integers(0, width - w + 1)), int(rng.integers(0, height - h + 1))
-    mask[top : top + h, left : left + w] = 255
-    # Pixel edges: the box of pixels 3..5 runs from 2.5 to 5.5.
-    return {"shape": "rectangle", "box": [corner[0] + left - 0.5, corner[1] + top - 0.5, float(w), float(h)]}
+    return left, top, w, h
 
 
 def _slack(w: int, h: int) -> int:

@@ -15,12 +15,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from kpkit.augment.occluders import cover_box
+from kpkit.augment.occluders import Piece, cover_box
 from kpkit.augment.recipe import Recipe
 
 Mask = NDArray[np.uint8]
 Rng = np.random.Generator
-
 # Pixels of a fill that are written at once.
 STRIP = 20_000
 
@@ -34,7 +33,7 @@ class Occlusion:
     neighbour  [P]    float64  share that only neighbours' occluders cover
     asked      [P]    float64  share that was asked for; 0 where the dice said none
     occluders  P lists of {"shape", ...} with the geometry in output pixels; "rim": single pixels along the others' edge
-    private    P pairs (left, top) and [h,w] uint8: what the person's own occluders cover of its box; None for nobody
+    private    P: what the person's own occluders cover; None where that is nothing
     """
 
     mask: Mask
@@ -42,15 +41,19 @@ class Occlusion:
     neighbour: NDArray[np.float64]
     asked: NDArray[np.float64]
     occluders: list[list[dict[str, Any]]]
-    private: list[tuple[int, int, Mask] | None]
+    private: list[Piece | None]
 
     def covers_own(self, person: int, xy: NDArray[np.float64]) -> NDArray[np.bool_]:
         """[K] bool: the joint's pixel lies under the person's own occluders.  xy [K,2] float64 output pixels"""
         found = self.private[person]
         if found is None:
             return np.zeros(len(xy), bool)
-        left, top, mask = found
-        return covered(xy - (left, top), mask)
+        return covered(xy - (found.left, found.top), found.mask)
+
+    @property
+    def pieces(self) -> list[Piece]:
+        """All that is covered, person by person."""
+        return [piece for piece in self.private if piece is not None]
 
 
 def cover(
@@ -66,50 +69,54 @@ def cover(
     union = np.zeros((height, width), np.uint8)
     own, neighbour, asked = np.full(persons, np.nan), np.full(persons, np.nan), np.zeros(persons)
     occluders: list[list[dict[str, Any]]] = [[] for _ in range(persons)]
-    windows = [_window(box, width, height) for box in boxes_xywh]
-    private: list[Mask | None] = [None] * persons
+    windows = [_window(box, width, height) for box in boxes_xywh.tolist()]
+    private: list[Piece | None] = [None] * persons
     for person, window in enumerate(windows):
         if window is None or recipe.occlusion is None:
             continue
         rng = stream(person)
-        chance, share = rng.uniform(), rng.uniform(*recipe.occlusion)
+        (chance, draw), (low, high) = rng.random(2).tolist(), recipe.occlusion
         if chance >= recipe.occlusion_probability:
             continue
-        asked[person] = share
-        mask, occluders[person] = cover_box(window, share, recipe, rng)
-        private[person] = mask
-        x, y, w, h = window
-        union[y : y + h, x : x + w] |= mask
+        asked[person] = share = low + (high - low) * draw
+        piece, occluders[person] = cover_box(window, share, recipe, rng)
+        if piece.pixels:
+            private[person] = piece
+            rows, columns = piece.mask.shape
+            union[piece.top : piece.top + rows, piece.left : piece.left + columns] |= piece.mask
     for person, window in enumerate(windows):
         if window is not None:
-            own[person], neighbour[person] = _shares(union, private[person], window)
-    return Occlusion(union, own, neighbour, asked, occluders, _placed(windows, private))
+            own[person], neighbour[person] = _shares(union, private, person, window)
+    return Occlusion(union, own, neighbour, asked, occluders, private)
 
 
-def _placed(
-    windows: list[tuple[int, int, int, int] | None], private: list[Mask | None]
-) -> list[tuple[int, int, Mask] | None]:
-    return [
-        (window[0], window[1], mask) if window is not None and mask is not None else None
-        for window, mask in zip(windows, private, strict=True)
-    ]
-
-
-def _window(box: NDArray[np.float64], width: int, height: int) -> tuple[int, int, int, int] | None:
+def _window(box: list[float], width: int, height: int) -> tuple[int, int, int, int] | None:
     """The pixels of a box inside the frame, as x, y, w, h in whole pixels; None where there are none."""
-    if not np.isfinite(box).all():
+    if not all(map(math.isfinite, box)):
         return None
     left, top = max(0, math.floor(box[0] + 0.5)), max(0, math.floor(box[1] + 0.5))
     right, bottom = min(width, math.floor(box[0] + box[2] + 0.5)), min(height, math.floor(box[1] + box[3] + 0.5))
     return (left, top, right - left, bottom - top) if right > left and bottom > top else None
 
 
-def _shares(union: Mask, private: Mask | None, window: tuple[int, int, int, int]) -> tuple[float, float]:
+def _shares(
+    union: Mask, private: list[Piece | None], person: int, window: tuple[int, int, int, int]
+) -> tuple[float, float]:
     x, y, w, h = window
+    piece = private[person]
+    mine = 0 if piece is None else piece.pixels
+    if not any(_touches(other, window) for other in private if other is not None and other is not piece):
+        return mine / (w * h), 0.0
     # The union holds all that is the person's own: what is left is the neighbours'.
     inside = cv2.countNonZero(union[y : y + h, x : x + w])
-    mine = 0 if private is None else cv2.countNonZero(private)
     return mine / (w * h), (inside - mine) / (w * h)
+
+
+def _touches(piece: Piece, window: tuple[int, int, int, int]) -> bool:
+    """Whether the piece's rectangle and the window have a pixel in common."""
+    x, y, w, h = window
+    rows, columns = piece.mask.shape
+    return piece.left < x + w and x < piece.left + columns and piece.top < y + h and y < piece.top + rows
 
 
 def covered(xy: NDArray[np.float64], mask: Mask) -> NDArray[np.bool_]:
@@ -119,10 +126,11 @@ def covered(xy: NDArray[np.float64], mask: Mask) -> NDArray[np.bool_]:
     mask  [H,W]     uint8    0 or 255
     """
     height, width = mask.shape
-    column, row = np.floor(xy[..., 0] + 0.5), np.floor(xy[..., 1] + 0.5)
-    # False for NaN in every comparison.
-    hit: NDArray[np.bool_] = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-    hit[hit] = mask[row[hit].astype(np.int64), column[hit].astype(np.int64)] > 0
+    from_edge = xy + 0.5
+    # NaN is neither; what is inside is not negative, where cutting off digits is rounding down.
+    hit: NDArray[np.bool_] = np.all((from_edge >= 0) & (from_edge < (width, height)), axis=-1)
+    pixel = from_edge[hit].astype(np.int64)
+    hit[hit] = mask[pixel[:, 1], pixel[:, 0]] > 0
     return hit
 
 
@@ -133,36 +141,58 @@ def paint(
     rng: Rng | None,
     patch: NDArray[np.uint8] | None = None,
     *,
+    pieces: list[Piece] | None = None,
     in_place: bool = False,
 ) -> NDArray[np.uint8]:
     """The image with the masked pixels filled as the recipe says.
 
     image     [H,W,3]  uint8    mask  [H,W]  uint8
     rng       for the fills "noise" and "patch", None for the others    patch  another image; the mean without one
+    pieces    what the mask is made of, where that is known: a fill of one color looks nowhere else
     in_place  nobody needs the image as it was
 
     returns a new [H,W,3] uint8; the image itself where nothing is masked
     """
+    patched = recipe.occlusion_fill == "patch" and patch is not None
+    if rng is None or not (patched or recipe.occlusion_fill == "noise"):
+        return _paint_color(image, mask, recipe, pieces, in_place=in_place)
     left, top, width, height = cv2.boundingRect(mask)
     if width == 0:
         return image
-    if recipe.occlusion_fill == "noise" and rng is not None:
-        fill = rng.integers(0, 256, (height, width, image.shape[2]), np.uint8)
-    elif recipe.occlusion_fill == "patch" and patch is not None and rng is not None:
+    if patch is not None and patched:
         fill = _patch(patch, (height, width), rng)
     else:
-        color = [recipe.occlusion_value] * image.shape[2]
-        if recipe.occlusion_fill != "constant":
-            color = _mean_color(image)
-        # A strip of the colour serves for all rows, and stays near the processor.
-        fill = np.empty((min(height, max(1, STRIP // width)), width, image.shape[2]), np.uint8)
-        # Much faster than broadcasting three values over the array.
-        cv2.rectangle(fill, (0, 0), (width, len(fill)), color, cv2.FILLED)
+        fill = rng.integers(0, 256, (height, width, image.shape[2]), np.uint8)
     painted = image if in_place else image.copy()
-    columns = slice(left, left + width)
-    for start in range(top, top + height, len(fill)):
-        rows = slice(start, min(start + len(fill), top + height))
-        cv2.copyTo(fill[: rows.stop - start], mask[rows, columns], painted[rows, columns])
+    window = (slice(top, top + height), slice(left, left + width))
+    cv2.copyTo(fill, mask[window], painted[window])
+    return painted
+
+
+def _paint_color(
+    image: NDArray[np.uint8], mask: Mask, recipe: Recipe, pieces: list[Piece] | None, *, in_place: bool
+) -> NDArray[np.uint8]:
+    """The image with the masked pixels in one color: the recipe's, or the image's mean."""
+    if pieces is None:
+        left, top, width, height = cv2.boundingRect(mask)
+        inside = mask[top : top + height, left : left + width]
+        pieces = [Piece(left, top, inside, cv2.countNonZero(inside))] if width else []
+    if not pieces:
+        return image
+    color = [recipe.occlusion_value] * image.shape[2] if recipe.occlusion_fill == "constant" else _mean_color(image)
+    painted = image if in_place else image.copy()
+    for left, top, one, pixels in pieces:
+        height, width = one.shape
+        if pixels == one.size:
+            cv2.rectangle(painted, (left, top), (left + width - 1, top + height - 1), color, cv2.FILLED)
+            continue
+        # In strips, whose color stays in the processor's cache; much faster than broadcasting three values.
+        strip = np.empty((min(height, max(1, STRIP // width)), width, image.shape[2]), np.uint8)
+        cv2.rectangle(strip, (0, 0), (width, len(strip)), color, cv2.FILLED)
+        for row in range(0, height, len(strip)):
+            part = one[row : row + len(strip)]
+            window = painted[top + row : top + row + len(part), left : left + width]
+            cv2.copyTo(strip[: len(part)], part, window)
     return painted
 
 

@@ -5,14 +5,14 @@ Nothing is deleted. A joint that leaves the frame is unlabelled and truncated, a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kpkit.augment import geometry as geo
-from kpkit.augment.shapes import clip_polygon, move_polygon
+from kpkit.augment.shapes import clip_polygon
 from kpkit.core import visibility as vis
 from kpkit.core.polygons import polygon_area
 from kpkit.core.skeleton import Skeleton
@@ -63,7 +63,8 @@ def move(
     mirrored  left and right swap; None: by the matrix
     """
     mirror = geo.is_mirror(matrix) if mirrored is None else mirrored
-    return settle(replace(labels, xy=geo.apply_points(matrix, labels.xy)), labels, matrix, out_wh, skeleton, mirror)
+    xy = geo.apply_points(matrix, labels.xy)
+    return _settle(xy, labels.visibility, labels.truncated, labels, matrix, out_wh, skeleton, mirror)
 
 
 def settle(
@@ -75,15 +76,29 @@ def settle(
     mirrored: bool,
 ) -> Moved:
     """Swap sides, take joints out of the frame, and bring boxes and polygons after points that are moved already."""
-    xy, flags, truncated = moved.xy, moved.visibility, moved.truncated
+    flags, truncated = moved.visibility, moved.truncated
+    return _settle(moved.xy, flags, truncated, before, matrix, out_wh, skeleton, mirrored)
+
+
+def _settle(
+    xy: NDArray[np.float64],
+    flags: NDArray[np.uint8],
+    truncated: NDArray[np.bool_],
+    before: Labels,
+    matrix: NDArray[np.float64],
+    out_wh: tuple[int, int],
+    skeleton: Skeleton,
+    mirrored: bool,
+) -> Moved:
     if mirrored:
         order = skeleton.flip_index
         xy, flags, truncated = xy[:, order], flags[:, order], truncated[:, order]
     left = geo.outside(xy, *out_wh)
-    gone = np.where(left[..., None], xy, np.nan)
-    xy, flags, truncated = vis.leave_frame(xy, flags, truncated, left)
-    polygons = [[move_polygon(matrix, one) for one in person] for person in before.polygons]
-    clipped = [[clip_polygon(one, *out_wh) for one in person] for person in polygons]
+    gone: NDArray[np.float64] = np.full(xy.shape, np.nan)
+    if left.any():
+        gone[left] = xy[left]
+        xy, flags, truncated = vis.leave_frame(xy, flags, truncated, left)
+    polygons, clipped = _move_polygons(before.polygons, matrix, out_wh)
     boxes, areas = _boxes(before, polygons, clipped, matrix, out_wh)
     labels = Labels(
         xy=xy,
@@ -96,6 +111,22 @@ def settle(
         lateral={name: swap_sides(values) if mirrored else values for name, values in before.lateral.items()},
     )
     return Moved(labels, gone)
+
+
+def _move_polygons(
+    before: list[list[Polygon]], matrix: NDArray[np.float64], out_wh: tuple[int, int]
+) -> tuple[list[list[Polygon]], list[list[Polygon]]]:
+    """All polygons moved, in one product, and what of them is inside the frame; the moved ones where that is all."""
+    flat = [one for person in before for one in person]
+    if not flat:
+        return before, before
+    points = geo.apply_points(matrix, np.concatenate(flat))
+    ends = np.cumsum([len(one) for one in flat]).tolist()
+    parts = iter([points[end - len(one) : end] for one, end in zip(flat, ends, strict=True)])
+    moved = [[next(parts) for _ in person] for person in before]
+    if min(map(len, flat)) >= 3 and not geo.outside(points, *out_wh).any():
+        return moved, moved
+    return moved, [[clip_polygon(one, *out_wh) for one in person] for person in moved]
 
 
 def _boxes(
@@ -111,7 +142,8 @@ def _boxes(
     that of the polygon where there is one, else that of the box.
     """
     whole = geo.apply_boxes(matrix, before.bbox_xywh)
-    if not _keeps_boxes_upright(matrix):
+    outlined = any(polygons)
+    if outlined and not _keeps_boxes_upright(matrix):
         for i, person in enumerate(polygons):
             if any(map(len, person)) and np.isfinite(whole[i]).all():
                 whole[i] = geo.hull(np.concatenate(person))
@@ -119,7 +151,7 @@ def _boxes(
     share = np.ones(len(whole))
     size = whole[:, 2] * whole[:, 3]
     np.divide(boxes[:, 2] * boxes[:, 3], size, out=share, where=size > 0)
-    for i, person in enumerate(polygons):
+    for i, person in enumerate(polygons if outlined else []):
         if all(one is part for one, part in zip(person, clipped[i], strict=True)):
             if any(polygon_area(one) > 0 for one in person):
                 share[i] = 1.0

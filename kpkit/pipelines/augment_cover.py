@@ -71,7 +71,7 @@ def cover_picture(
         # Streams and patches cost time; most fills need neither.
         rng = fill() if recipe.occlusion_fill in {"noise", "patch"} else None
         other = patch() if recipe.occlusion_fill == "patch" else None
-        image = paint(image, occlusion.mask, recipe, rng, other, in_place=in_place)
+        image = paint(image, occlusion.mask, recipe, rng, other, pieces=occlusion.pieces, in_place=in_place)
         union = occlusion.mask if before is None else before | occlusion.mask
     by: list[dict[str, str]] = [{} for _ in range(len(labels.xy))]
     if union is None and not any(mask is not None for mask in veil.own):
@@ -102,6 +102,9 @@ def _reasons(
     if occlusion is not None:
         anybody = covered(xy, occlusion.mask)
         yield "neighbour", anybody
+        if len(anybody) == 1:
+            yield "own", anybody
+            return
         own = np.zeros_like(anybody)
         for i in np.flatnonzero(anybody.any(axis=1)).tolist():
             own[i] = occlusion.covers_own(i, xy[i])

@@ -71,11 +71,14 @@ def test_own_occluders_cover_the_share_that_was_asked(
                 rows, columns = _pixels(box)
                 placed = found.private[person]
                 assert placed is not None
-                left, top, mask = placed
-                assert (left, top) == (columns.start, rows.start)
-                assert mask.shape == (rows.stop - rows.start, columns.stop - columns.start)
-                errors.append(float((mask > 0).mean()) - share)
-                assert found.own[person] == (mask > 0).mean()
+                left, top, mask, pixels = placed
+                assert columns.start <= left and left + mask.shape[1] <= columns.stop
+                assert rows.start <= top and top + mask.shape[0] <= rows.stop
+                counted = np.count_nonzero(mask)
+                assert pixels == counted
+                area = (rows.stop - rows.start) * (columns.stop - columns.start)
+                errors.append(counted / area - share)
+                assert found.own[person] == counted / area
     assert len(errors) >= PERSONS
     assert np.abs(errors).max() < 0.02
 
