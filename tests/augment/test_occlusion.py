@@ -72,8 +72,10 @@ def test_own_occluders_cover_the_share_that_was_asked(
                 placed = found.private[person]
                 assert placed is not None
                 left, top, mask, pixels = placed
-                assert columns.start <= left and left + mask.shape[1] <= columns.stop
-                assert rows.start <= top and top + mask.shape[0] <= rows.stop
+                assert columns.start <= left
+                assert left + mask.shape[1] <= columns.stop
+                assert rows.start <= top
+                assert top + mask.shape[0] <= rows.stop
                 counted = np.count_nonzero(mask)
                 assert pixels == counted
                 area = (rows.stop - rows.start) * (columns.stop - columns.start)
