@@ -55,7 +55,7 @@ def test_every_page_is_listed_in_the_overview():
     assert {*PAGES, TOP / "docs" / "cli.md"} - {overview} <= listed
 
 
-@pytest.mark.parametrize("sheet", [demo.SHEET, demo.PREVIEW])
+@pytest.mark.parametrize("sheet", [demo.SHEET, demo.PREVIEW, demo.TARGETS])
 def test_the_pictures_in_the_pages_are_the_demos_sheets(demo_folder, sheet):
     shown = (TOP / "docs" / "images" / sheet).with_suffix(".jpg")
     assert shown.stat().st_size < 400_000
