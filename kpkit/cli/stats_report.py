@@ -16,9 +16,14 @@ PAIRS, IMAGE_SIZES = 5, 3
 
 
 def print_stats(console: Console, report: StatsReport) -> None:
-    """Facts, joints, joints occluded together; two datasets side by side where there are two."""
+    """Facts, joints, joints occluded together; two datasets side by side where there are two.
+
+    With --quiet nothing, where the numbers were asked for in a file.
+    """
     if console.as_json:
         console.document(report.as_dict())
+        return
+    if console.quiet and (report.html or report.csv):
         return
     if report.other is None:
         _one(console, report.measured)

@@ -102,6 +102,11 @@ def test_other_formats_are_measured(kpkit, labels, target):
     assert counts["labelled"] > 0
 
 
+def test_quiet_prints_nothing_where_a_file_has_the_numbers(kpkit, labels):
+    assert kpkit("stats", labels, "--quiet", "--csv", "joints.csv").out == ""
+    assert "left_shoulder" in kpkit("stats", labels, "--quiet").out
+
+
 def test_a_path_that_is_wrong_is_named_and_nothing_is_written(kpkit):
     ran = kpkit("stats", "nowhere.json", "--html", "page.html")
     assert ran.code == 2
