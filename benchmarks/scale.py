@@ -49,11 +49,13 @@ class Job:
 
     command  its arguments for the files and a number of workers, None where it has no workers and more are asked for
     output   what it writes, None for nothing
+    native   it works on the native dataset, which is made without measuring where no job before it did
     """
 
     name: str
     command: Callable[[Files, int], list[str] | None]
     output: Callable[[Files], Path] | None
+    native: bool = True
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Measured:
 def jobs() -> list[Job]:
     """All jobs, each working on what those before it made."""
     return [
-        Job("convert coco native", _to_native, lambda files: files.native),
+        Job("convert coco native", _to_native, lambda files: files.native, native=False),
         Job("convert native coco", _to_coco, lambda files: files.back),
         Job("validate native", _validate, None),
         Job("heatmaps native --store params", _heatmaps, lambda files: files.shards),
@@ -128,6 +130,8 @@ def measure(wanted: Sequence[Job], persons: Sequence[int], workers: Sequence[int
     for size in persons:
         files = _files(size, work)
         for job in wanted:
+            if job.native and not files.native.exists():
+                run_tree([*KPKIT, *_to_native(files, 2)], work / "log.txt")
             for count in workers:
                 command = job.command(files, count)
                 if command is None:

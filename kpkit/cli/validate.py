@@ -78,6 +78,21 @@ Force = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what --fix would change.", rich_help_panel=FIXES)]
 
+Workers = Annotated[
+    int,
+    typer.Option(
+        "--workers", metavar="N", min=0, help="Processes for labels that are read in parts; 0: one a processor."
+    ),
+]
+Scheduler = Annotated[
+    str,
+    typer.Option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Look at parts on a Dask cluster, tcp://HOST:PORT, instead of on this machine's processors.",
+    ),
+]
+
 
 @reporting(formats=FORMATS)
 def validate(
@@ -97,6 +112,8 @@ def validate(
     image_sizes: ImageSizes = None,
     image_list: ImageList = None,
     layout: Layout = None,
+    workers: Workers = 1,
+    scheduler: Scheduler = "",
 ) -> int:
     """Find what is wrong with labels: counts, flags, places, left and right, doubles, pictures, the skeleton.
 
@@ -110,12 +127,20 @@ def validate(
     - `kpkit validate labels.json --fix -o mended.json`
     """
     from kpkit.cli.findings import print_validation
+    from kpkit.execute.local import cores
     from kpkit.pipelines.validate import ValidateJob, run
 
     source = source_of(locals())
     if not fix and (output is not None or force or dry_run):
         raise UsageError("-o, --force and --dry-run belong to --fix", code="KP-FIX", help="add --fix")
-    job = ValidateJob(source=source, select=select or (), ignore=ignore or (), whole=fix)
+    job = ValidateJob(
+        source=source,
+        select=select or (),
+        ignore=ignore or (),
+        whole=fix,
+        workers=workers or cores(),
+        scheduler=scheduler,
+    )
     with console.progress() as progress:
         found = run(job, progress)
     if fix:

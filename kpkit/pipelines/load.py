@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from kpkit import storage
 from kpkit.core import catalog
 from kpkit.core.dataset import Dataset
 from kpkit.core.report import Collector
@@ -35,6 +36,16 @@ class LabelSource:
     image_list: Path | None = None
     layout: Path | None = None
     pictures_may_lack: bool = False
+
+
+def absolute(where: LabelSource) -> LabelSource:
+    """The same with absolute paths: workers of a cluster have another current folder."""
+    names = ("input", "folder", "images", "image_sizes")
+    given = {name: getattr(where, name) for name in names}
+    return replace(
+        where,
+        **{name: path.absolute() for name, path in given.items() if path is not None and not storage.is_remote(path)},
+    )
 
 
 @dataclass(frozen=True)

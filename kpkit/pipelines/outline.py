@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,33 @@ from kpkit.formats.native_join import IMAGE_TABLE, ReorderedRows, concatenated
 NAMES = ("instance_id", "category_id", "is_crowd")
 
 
+@dataclass(frozen=True)
+class Piece:
+    """What an outline keeps of one part; small, so that it may come from another process.
+
+    bare      skeleton, images and description; no persons      counts  as `Dataset.counts`
+    columns   name -> [n] of its persons                        source  raw rows, for naming places
+    """
+
+    bare: Dataset
+    counts: dict[str, int]
+    columns: dict[str, Any]
+    source: RowSource | None
+
+
+def piece_of(part: Part) -> Piece:
+    """The piece of a part."""
+    dataset = part.dataset
+    columns: dict[str, Any] = {name: getattr(dataset, name) for name in NAMES}
+    columns["image_index"] = dataset.image_index + part.first_image
+    columns["rows"] = part.rows
+    # Counted, since what a reader said of a person may have to be said again.
+    columns["labelled"] = (dataset.visibility > 0).sum(axis=1, dtype=np.uint16)
+    images = replace(dataset.images, extras={})
+    bare = dataset.replace(source=None, extras={}, images=images).take(np.zeros(0, np.int64))
+    return Piece(bare, dataset.counts(), columns, _bare(dataset.source))
+
+
 class Outline:
     """Gathers parts as they go by, in order.
 
@@ -36,20 +64,15 @@ class Outline:
         self._images: dict[str, list[Column]] = {name: [] for name in IMAGE_TABLE}
         self._sources: list[RowSource | None] = []
 
-    def add(self, part: Part) -> None:
+    def add(self, piece: Piece) -> None:
         """Keep what is needed of a part."""
-        dataset = part.dataset
-        self._first = self._first or dataset
-        self.counts.update(dataset.counts())
-        for name in NAMES:
-            self._columns[name].append(getattr(dataset, name))
-        self._columns["image_index"].append(dataset.image_index + part.first_image)
-        self._columns["rows"].append(part.rows)
-        # As uint8, counted: what a reader said of a person may have to be said again.
-        self._columns["labelled"].append((dataset.visibility > 0).sum(axis=1, dtype=np.uint16))
+        self._first = self._first or piece.bare
+        self.counts.update(piece.counts)
+        for name, column in piece.columns.items():
+            self._columns[name].append(column)
         for name in IMAGE_TABLE:
-            self._images[name].append(getattr(dataset.images, name))
-        self._sources.append(_bare(dataset.source))
+            self._images[name].append(getattr(piece.bare.images, name))
+        self._sources.append(piece.source)
 
     @property
     def labelled(self) -> NDArray[np.uint16]:
@@ -131,4 +154,4 @@ def outline_source(source: RowSource, rows: Any, image_rows: Any, row_of: Any, i
     )
 
 
-__all__ = ["Outline", "outline_source"]
+__all__ = ["Outline", "Piece", "outline_source", "piece_of"]

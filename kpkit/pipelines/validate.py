@@ -16,9 +16,9 @@ from kpkit.core.report import Collector, Issue, Severity
 from kpkit.formats.jsonrows import RowSource
 from kpkit.pipelines.bulk import uncollected
 from kpkit.pipelines.findings import READER, Finding, Places, severity_of
-from kpkit.pipelines.load import LabelSource, Loaded, folder_of_images, load_labels
+from kpkit.pipelines.load import LabelSource, Loaded, absolute, folder_of_images, load_labels
 from kpkit.pipelines.parts import LabelParts, open_parts
-from kpkit.pipelines.validate_parts import Look, look
+from kpkit.pipelines.validate_parts import Crew, Look, look
 from kpkit.qa.rule_table import selected
 from kpkit.qa.rules import CategoryText, Found, PictureFacts, Rule, View
 from kpkit.qa.rules_pictures import splits_of
@@ -42,12 +42,15 @@ class ValidateJob:
 
     source          where the labels are      whole  read all of them at once, also where they are cut into parts
     select, ignore  ids, beginnings of ids, or names of rules; nothing selected: all
+    workers         processes that look at parts      scheduler  of a Dask cluster that does; "": processes here
     """
 
     source: LabelSource
     whole: bool = False
     select: Sequence[str] = ()
     ignore: Sequence[str] = ()
+    workers: int = 1
+    scheduler: str = ""
 
 
 @dataclass
@@ -145,9 +148,11 @@ def run(job: ValidateJob, progress: Progress | None = None) -> Validation:
     collector = Collector("collect", places_kept=None)
     # Pictures that are not there are findings.
     source = replace(job.source, pictures_may_lack=True)
+    if job.scheduler:
+        source = absolute(source)
     labels = None if job.whole else open_parts(source, collector)
     if labels is not None:
-        return _in_parts(labels, rules, collector, start, progress)
+        return _in_parts(labels, rules, collector, start, Crew(job.workers, job.scheduler), progress)
     loaded = load_labels(source, collector)
     read = time.perf_counter()
     validation = look_over(loaded, rules, collector.issues, progress)
@@ -156,7 +161,12 @@ def run(job: ValidateJob, progress: Progress | None = None) -> Validation:
 
 
 def _in_parts(
-    labels: LabelParts, rules: list[Rule], collector: Collector, start: float, progress: Progress | None
+    labels: LabelParts,
+    rules: list[Rule],
+    collector: Collector,
+    start: float,
+    crew: Crew,
+    progress: Progress | None,
 ) -> Validation:
     """Read and check part by part."""
     read = time.perf_counter()
@@ -168,8 +178,8 @@ def _in_parts(
         labels,
         rules,
         collector,
-        lambda part: View(part, format=labels.format.name),
         lambda outline: view_of(loaded(outline), rules, progress),
+        crew,
         progress,
     )
     validation = Validation(loaded(seen.outline), rules, seen=seen)

@@ -6,8 +6,9 @@ track. What it needs of the dataset as a whole (skeleton, categories, pictures) 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,9 @@ from kpkit.formats.native_join import concatenated
 from kpkit.pipelines.bulk import uncollected
 from kpkit.pipelines.outline import Outline
 from kpkit.pipelines.parts import LabelParts
-from kpkit.qa.limbs import Usual, limbs
+from kpkit.pipelines.validate_work import Crew, looked_at
 from kpkit.qa.rules import Found, Result, Rule, View
 
-# Persons whose limbs say what is usual: all of them up to here, else those of evenly spread parts.
-ASKED = 1_000_000
 # Tracks are followed from image to image, wherever those stand: beyond so many persons they are not.
 TRACKED = 250_000
 
@@ -51,53 +50,34 @@ def look(
     labels: LabelParts,
     rules: Sequence[Rule],
     collector: Collector,
-    view: MakeView,
     outline_view: MakeView,
+    crew: Crew,
     progress: Progress | None = None,
 ) -> Look:
     """Run the rules.
 
-    view, outline_view  give a part, and the outline of the dataset, as rules see them
+    outline_view  gives the outline of the dataset as rules see it
 
-    Raises InputError for a part that cannot be read.
+    Raises InputError for a part that cannot be read, UsageError where a cluster is of no use.
     """
     asked = [rule for rule in rules if rule.check is not None]
-    usual = _usual(labels, view) if any(rule.scope == "persons" for rule in asked) else None
     outline, tracked, results = Outline(), list[Part](), dict[str, list[Result]]()
     labelled_rows: list[Any] = []
     with uncollected():
-        for number, part in enumerate(labels.parts(collector)):
-            if progress is not None:
-                progress("checking", number, len(labels))
-            outline.add(part)
-            seen = view(part.dataset)
-            seen.shared["usual"] = usual
-            labelled_rows.append(part.rows[seen.rows])
-            for rule in asked:
-                if rule.scope == "persons" and rule.check is not None:
-                    results.setdefault(rule.id, []).append(_moved(rule.look(seen), part))
-            if any(rule.scope == "tracks" for rule in asked):
-                tracked += _with_tracks(part)
+        for seen in looked_at(labels, asked, collector, crew, progress):
+            outline.add(seen.piece)
+            labelled_rows.append(seen.labelled_rows)
+            for code, result in seen.results.items():
+                results.setdefault(code, []).append(result)
+            tracked += seen.tracked
         whole = outline.dataset(labels.source_rows())
         found = Look(whole, dict(outline.counts), outline.labelled)
         bird = outline_view(whole)
         bird.rows = np.sort(np.concatenate([*labelled_rows, np.zeros(0, np.int64)]))
+        view = partial(View, format=labels.format.name)
         for rule in asked:
             _take(found, rule, _result(rule, bird, results.get(rule.id, []), tracked, view))
     return found
-
-
-def _usual(labels: LabelParts, view: MakeView) -> Usual:
-    """How long limbs usually are, from at most a million persons."""
-    step = -(-labels.source.n // ASKED) or 1
-    ratios: list[Any] = []
-    some = (ref for number, ref in enumerate(labels.refs()) if number % step == 0)
-    with uncollected():
-        for ref in some:
-            body = limbs(view(ref.load(Collector("collect")).dataset))
-            ratios.append([ratio[~np.isnan(ratio)] for ratio in body.ratio])
-    found = body.limbs
-    return Usual.of(found, [np.concatenate([part[e] for part in ratios]) for e in range(len(found))])
 
 
 def _result(rule: Rule, bird: View, results: list[Result], tracked: list[Part], view: MakeView) -> Result:
@@ -113,28 +93,6 @@ def _result(rule: Rule, bird: View, results: list[Result], tracked: list[Part], 
     if told:
         return [found for one in told for found in one]
     return results[0] if results else []
-
-
-def _moved(result: Result, part: Part) -> Result:
-    """Findings in a part, with their rows in the whole dataset."""
-    if isinstance(result, str):
-        return result
-    return [
-        replace(
-            found,
-            instance=None if found.instance is None else part.rows[found.instance],
-            image=None if found.image is None else found.image + part.first_image,
-        )
-        for found in result
-        if len(found)
-    ]
-
-
-def _with_tracks(part: Part) -> Iterator[Part]:
-    """The persons of a part that have a track, where there are some."""
-    has = np.array([track is not None for track in part.dataset.track_id.tolist()], bool)
-    if has.any():
-        yield Part(part.dataset.replace(source=None).take(has), part.rows[has], part.first_image)
 
 
 def _of_tracks(rule: Rule, bird: View, tracked: list[Part], view: MakeView) -> Result:
@@ -166,4 +124,4 @@ def _take(found: Look, rule: Rule, result: Result) -> None:
         found.columns += [(rule, one) for one in result if len(one)]
 
 
-__all__ = ["Look", "look"]
+__all__ = ["Crew", "Look", "look"]

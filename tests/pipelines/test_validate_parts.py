@@ -13,17 +13,20 @@ import kpkit
 from kpkit.core import catalog
 from kpkit.core.dataset import Dataset, ImageTable
 from kpkit.core.report import Collector
+from kpkit.errors import KpkitError
 from kpkit.formats.base import WriteOptions
 from kpkit.formats.native import NativeFormat
 from kpkit.pipelines.find import get_format
 from kpkit.pipelines.load import LabelSource
 from kpkit.pipelines.validate import ValidateJob, run
+from tests.cluster import cluster
 from tests.coco_files import category, document, image, person, points, save
 
 
-def findings(path: Path, **given: Any) -> dict[str, Any]:
+def findings(path: Path, workers: int = 1, scheduler: str = "", **given: Any) -> dict[str, Any]:
     """All that is said, without the path."""
-    found = run(ValidateJob(source=LabelSource(input=path, **given)))
+    source = LabelSource(input=path, **given)
+    found = run(ValidateJob(source=source, workers=workers, scheduler=scheduler))
     told = found.as_dict()
     root = str(path)
     for one in told["findings"]:
@@ -136,7 +139,7 @@ def test_too_many_tracks_are_said_and_not_followed(tmp_path: Path, monkeypatch: 
 
 
 def test_what_is_usual_may_come_from_some_parts_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kpkit.pipelines.validate_parts.ASKED", 200)
+    monkeypatch.setattr("kpkit.pipelines.validate_work.ASKED", 200)
     told = findings(in_parts(bodies(), tmp_path / "parts.kpk", 60))
     assert told["rules"]["KP403"] > 5
 
@@ -149,3 +152,36 @@ def test_real_labels_give_in_parts_what_they_give_whole(real_data: Path, tmp_pat
         kpkit.convert("coco", "native", path, output=tmp_path / f"{number}.kpk")
         kpkit.convert("coco", "native", path, output=tmp_path / f"{number}-parts.kpk", part_size=50)
         assert findings(tmp_path / f"{number}-parts.kpk") == findings(tmp_path / f"{number}.kpk")
+
+
+def test_findings_do_not_depend_on_workers(tmp_path: Path) -> None:
+    path = in_parts(bodies(), tmp_path / "parts.kpk", 60)
+    assert findings(path, workers=2) == findings(path)
+
+
+def test_workers_name_the_places_of_a_large_coco_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kpkit.formats.coco.LARGE", 0)
+    path = save(tmp_path / "labels.json", faulty())
+    expected = findings(path)
+    assert expected["findings"]
+    assert findings(path, workers=2) == expected
+
+
+def test_damaged_part_is_the_same_error_in_a_worker(tmp_path: Path) -> None:
+    path = in_parts(bodies(), tmp_path / "parts.kpk", 60)
+    victim = sorted(path.rglob("*instances*.parquet"))[1]
+    victim.write_bytes(victim.read_bytes()[:-7])
+    told = []
+    for workers in (1, 2):
+        with pytest.raises(KpkitError) as error:
+            findings(path, workers=workers)
+        told.append((error.value.code, str(error.value)))
+    assert told[0] == told[1]
+    assert victim.name in told[0][1]
+
+
+def test_cluster_of_separate_processes_finds_the_same(tmp_path: Path) -> None:
+    pytest.importorskip("distributed", reason="Dask is not installed")
+    path = in_parts(bodies(), tmp_path / "parts.kpk", 60)
+    with cluster(tmp_path) as running:
+        assert findings(path, scheduler=running.address) == findings(path)
