@@ -287,7 +287,12 @@ def read_bytes(path: Path, *, limit: int | None = None) -> bytes:
         return storage.read_bytes(path, limit)
     try:
         with path.open("rb") as stream:
-            return stream.read() if limit is None else stream.read(limit)
+            if limit is None:
+                return stream.read()
+            # Reading up to a limit sets memory aside for all of it; a device or a pipe has no size.
+            size = os.fstat(stream.fileno()).st_size
+            data = stream.read(min(limit, size + 1))
+            return data + stream.read(limit - len(data)) if len(data) > size else data
     except OSError as error:
         raise input_error(error, path) from error
 

@@ -50,13 +50,23 @@ def read_image(
 
     Raises InputError or RecordError that names the file; also where the size is not that of the labels.
     """
-    if exif not in EXIF:
-        raise UsageError(f"there is no EXIF rule '{exif}'", code="KP-EXIF", expected=", ".join(EXIF))
+    return decode_image(read_encoded(path), path, labelled_wh=labelled_wh, exif=exif, max_pixels=max_pixels)
+
+
+def read_encoded(path: Path) -> bytes:
+    """The file as it is. Raises InputError where it cannot be read, RecordError above MAX_BYTES."""
     data = read_bytes(path, limit=MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
         raise RecordError(
             "the file is too large", code="KP-IMAGE-BOMB", place=str(path), expected=f"at most {MAX_BYTES:,} bytes"
         )
+    return data
+
+
+def decode_image(data: bytes, path: Path, *, labelled_wh: tuple[int, int] | None, exif: str, max_pixels: int) -> Read:
+    """What `read_image` makes of a file's bytes; `path` is for its errors."""
+    if exif not in EXIF:
+        raise UsageError(f"there is no EXIF rule '{exif}'", code="KP-EXIF", expected=", ".join(EXIF))
     header = read_header(data, path)
     if header.width * header.height > max_pixels:
         raise RecordError(

@@ -73,7 +73,8 @@ class Saver:
             except OSError as error:
                 raise output_error(error, path) from error
         if self._checksums is not None:
-            self._checksums[name] = hashlib.sha256(data).hexdigest()
+            with self._timed("checksum"):
+                self._checksums[name] = hashlib.sha256(data).hexdigest()
 
     def _make_folders(self, path: Path) -> None:
         if not (self._folder.is_dir() and self._making.is_dir()):
@@ -93,13 +94,16 @@ class Saver:
 
 def _write_whole(path: Path, data: bytes, making: Path) -> None:
     # Renamed, not written in place: on a cluster a worker that was given up may come late with the same bytes.
-    temporary = making / f".{secrets.token_hex(8)}{UNFINISHED}"
+    temporary = os.path.join(making, f".{secrets.token_hex(8)}{UNFINISHED}")
     try:
-        temporary.write_bytes(data)
+        with open(temporary, "wb", buffering=0) as stream:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[stream.write(rest) :]
         os.replace(temporary, path)
     except OSError:
         with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+            os.unlink(temporary)
         raise
 
 

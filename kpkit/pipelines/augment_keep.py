@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +55,15 @@ def still_holds(plan: Plan, task: ImageTask, sources: list[str], files: dict[str
     )
 
 
-def source_checksums(task: ImageTask) -> list[str]:
-    """Of every file that an image's outputs are made from; "" for one that cannot be read."""
+def source_checksums(task: ImageTask, picture: bytes | None = None) -> list[str]:
+    """Of every file that an image's outputs are made from; "" for one that cannot be read.
+
+    picture  the image's file as it was read, where it was
+    """
     masks = [mask for mask in (task.mask, *task.own_masks) if isinstance(mask, Path)]
     patches = [file for copy in task.patches for file in copy]
-    return [_checksum(file) for file in (task.file, *masks, *patches)]
+    first = _checksum(task.file) if picture is None else hashlib.sha256(picture).hexdigest()
+    return [first, *(_checksum(file) for file in (*masks, *patches))]
 
 
 def _checksum(path: Path) -> str:

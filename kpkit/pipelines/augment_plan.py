@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -111,9 +110,22 @@ class Done:
     sources: list[str] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
 
-    @contextmanager
-    def timed(self, step: str) -> Iterator[None]:
+    def timed(self, step: str) -> AbstractContextManager[None]:
         """Add the time of a block to a step."""
-        start = time.perf_counter()
-        yield
-        self.seconds[step] = self.seconds.get(step, 0.0) + time.perf_counter() - start
+        return _Timer(self.seconds, step)
+
+
+class _Timer(AbstractContextManager[None]):
+    """A class, not a generator: entered several times a picture."""
+
+    __slots__ = ("_seconds", "_start", "_step")
+
+    def __init__(self, seconds: dict[str, float], step: str) -> None:
+        self._seconds, self._step = seconds, step
+
+    def __enter__(self) -> None:
+        self._start = time.perf_counter()
+
+    def __exit__(self, *error: object) -> None:
+        if error[0] is None:
+            self._seconds[self._step] = self._seconds.get(self._step, 0.0) + time.perf_counter() - self._start

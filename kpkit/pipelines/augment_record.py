@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,17 +30,22 @@ def rows_of(
     gone    [P,K,2] float64: where joints went that left the frame, NaN elsewhere
     result  of the user's pipeline, None without one
     """
-    return [
-        replace(
-            common,
-            source_instance_id=task.ids[person],
-            occluded_by=covered.by[i],
-            left_frame=_left(skeleton, gone[i]),
-            lost=_lost(task.labels.xy[person], result, i),
+    # Made from a dict: `dataclasses.replace` looks at every field of every row.
+    shared = dict(vars(common))
+    found = [
+        {
+            **shared,
+            "source_instance_id": task.ids[person],
+            "occluded_by": covered.by[i],
+            "left_frame": {},
+            "lost": _lost(task.labels.xy[person], result, i),
             **_shares(covered.occlusion, i),
-        )
+        }
         for i, person in enumerate(persons)
     ]
+    for i, k in np.argwhere(np.isfinite(gone).all(axis=-1)).tolist():
+        found[i]["left_frame"][skeleton.keypoints[k]] = [round(value, 3) for value in gone[i, k].tolist()]
+    return [Row(**row) for row in found]
 
 
 def _shares(occlusion: Occlusion | None, person: int) -> dict[str, Any]:
@@ -53,11 +57,6 @@ def _shares(occlusion: Occlusion | None, person: int) -> dict[str, Any]:
         "own": float(occlusion.own[person]),
         "neighbour": float(occlusion.neighbour[person]),
     }
-
-
-def _left(skeleton: Skeleton, gone: NDArray[np.float64]) -> dict[str, list[float]]:
-    found = np.flatnonzero(np.isfinite(gone).all(axis=-1))
-    return {skeleton.keypoints[k]: [round(float(v), 3) for v in gone[k]] for k in found}
 
 
 def _lost(before: NDArray[np.float64], result: Result | None, person: int) -> int:

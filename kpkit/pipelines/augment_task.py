@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from kpkit.augment import geometry as geo
 from kpkit.augment.draw import Drawn, draw_image, draw_person, stream
-from kpkit.augment.images import read_image
+from kpkit.augment.images import decode_image, read_encoded, read_image
 from kpkit.augment.photometric import Pipeline, Result, load_pipeline
 from kpkit.augment.recipe import Recipe
 from kpkit.augment.rows import Row
@@ -62,16 +62,18 @@ def augment_image(plan: Plan, task: ImageTask) -> Done:
     done = Done()
     start = time.perf_counter()
     with done.timed("decode"):
-        scene = _read(plan, task, done)
+        data = read_encoded(task.file)
+        scene = _read(plan, task, data, done)
+    if plan.checked:
+        with done.timed("checksum"):
+            done.sources = source_checksums(task, data)
+    del data
     for copy in range(0 if plan.include_original else 1, plan.copies + 1):
         how = plan if copy else replace(plan, recipe=_still(plan.recipe))
         for picture in _pictures(how, task, scene.image, copy, done):
             output = _finish(how, task, scene, picture, done)
             if output is not None:
                 done.outputs.append(output)
-    if plan.checked:
-        with done.timed("checksum"):
-            done.sources = source_checksums(task)
     done.seconds["total"] = time.perf_counter() - start
     return done
 
@@ -84,6 +86,7 @@ def augment_or_keep(plan: Plan, item: tuple[ImageTask, tuple[list[str], dict[str
     return augment_image(plan, task)
 
 
+@cache
 def _still(recipe: Recipe) -> Recipe:
     """The recipe of an original: whole images stay as they are, crops are cut straight."""
     kept = ["name"]
@@ -92,8 +95,8 @@ def _still(recipe: Recipe) -> Recipe:
     return Recipe(**{name: getattr(recipe, name) for name in kept})
 
 
-def _read(plan: Plan, task: ImageTask, done: Done) -> _Scene:
-    read = read_image(task.file, labelled_wh=task.size_wh, exif=plan.exif, max_pixels=plan.max_pixels)
+def _read(plan: Plan, task: ImageTask, data: bytes, done: Done) -> _Scene:
+    read = decode_image(data, task.file, labelled_wh=task.size_wh, exif=plan.exif, max_pixels=plan.max_pixels)
     done.notes = read.notes
     size_wh = (read.image.shape[1], read.image.shape[0])
 
