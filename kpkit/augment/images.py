@@ -50,7 +50,13 @@ def read_image(
 
     Raises InputError or RecordError that names the file; also where the size is not that of the labels.
     """
+    _check_rule(exif)
     return decode_image(read_encoded(path), path, labelled_wh=labelled_wh, exif=exif, max_pixels=max_pixels)
+
+
+def _check_rule(exif: str) -> None:
+    if exif not in EXIF:
+        raise UsageError(f"there is no EXIF rule '{exif}'", code="KP-EXIF", expected=", ".join(EXIF))
 
 
 def read_encoded(path: Path) -> bytes:
@@ -65,8 +71,7 @@ def read_encoded(path: Path) -> bytes:
 
 def decode_image(data: bytes, path: Path, *, labelled_wh: tuple[int, int] | None, exif: str, max_pixels: int) -> Read:
     """What `read_image` makes of a file's bytes; `path` is for its errors."""
-    if exif not in EXIF:
-        raise UsageError(f"there is no EXIF rule '{exif}'", code="KP-EXIF", expected=", ".join(EXIF))
+    _check_rule(exif)
     header = read_header(data, path)
     if header.width * header.height > max_pixels:
         raise RecordError(
