@@ -14,6 +14,7 @@ import numpy as np
 
 import kpkit
 from kpkit import storage
+from kpkit.augment.images import decoder_name
 from kpkit.augment.recipe import Recipe
 from kpkit.core.report import Collector
 from kpkit.errors import UsageError
@@ -195,9 +196,7 @@ def _versions(job: HeatmapsJob, plan: RenderPlan) -> dict[str, str]:
 
         found["hdf5plugin"] = hdf5plugin.version
     if plan.with_images or plan.covers:
-        import cv2
-
-        found["opencv"] = cv2.__version__
+        found["decoder"] = decoder_name()
     return found
 
 

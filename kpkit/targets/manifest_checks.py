@@ -14,6 +14,8 @@ from kpkit.targets.shard_layout import IDENTITY, IMAGE, MAX_SAMPLE, REGION, Arra
 
 _DTYPE = re.compile(r"bool|u?int(?:8|16|32|64)|float(?:16|32|64)|S[1-9][0-9]{0,6}")
 MAX_SIDE, MAX_AXES = 1 << 24, 8
+# Far from the largest float32, so that nothing overflows on the way to values.
+MAX_NUMBER = 1e30
 
 
 def layout_from(manifest: Manifest) -> dict[str, ArrayLayout]:
@@ -68,7 +70,12 @@ def _array(name: str, said: Any) -> ArrayLayout:
         scale, offset = float(said["scale"]), float(said["offset"])
         found = ArrayLayout(shape, str(said["dtype"]), bool(said["dense"]), scale, offset)
         good = _DTYPE.fullmatch(found.dtype) is not None and len(shape) < MAX_AXES
-        good = good and all(0 < side < MAX_SIDE for side in shape) and math.isfinite(scale) and math.isfinite(offset)
+        good = (
+            good
+            and all(0 < side < MAX_SIDE for side in shape)
+            and abs(scale) <= MAX_NUMBER
+            and abs(offset) <= MAX_NUMBER
+        )
     except (KeyError, TypeError, ValueError, OverflowError):
         good = False
     if not good:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 from kpkit.errors import UsageError, did_you_mean
 
 CODE = "KP-CODEC-PARAMETER"
+# Far from the largest float32: squares and sums of cells stay numbers.
+LARGEST = 1e15
 
 
 def choice(name: str, value: Any, known: Sequence[str | None]) -> Any:
@@ -20,8 +21,8 @@ def choice(name: str, value: Any, known: Sequence[str | None]) -> Any:
 
 
 def positive(name: str, value: Any) -> float:
-    """`value` as a float; UsageError where it is not a finite number above 0."""
-    if not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value) and value > 0:
+    """`value` as a float; UsageError where it is not a number above 0 that float32 can hold."""
+    if not isinstance(value, bool) and isinstance(value, int | float) and 0 < value <= LARGEST:
         return float(value)
     raise UsageError(f"'{name}' does not fit", code=CODE, expected="a number above 0", got=repr(value))
 

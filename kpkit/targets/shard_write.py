@@ -8,7 +8,7 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,8 +18,8 @@ import numpy as np
 
 from kpkit.errors import OutputError
 from kpkit.guard import output_error, sync_file
-from kpkit.targets.deflate import LEVEL, Compression, compress, zstd_filter
-from kpkit.targets.shard_layout import Array, ArrayLayout, Layout
+from kpkit.targets.deflate import LEVEL, Compression, compress, compress_picture, zstd_filter
+from kpkit.targets.shard_layout import IMAGE, Array, ArrayLayout, Layout
 from kpkit.targets.shard_stream import ShardStream
 
 # Fixed, so that equal arrays make equal bytes; chunks are found by a table, not by a tree.
@@ -89,7 +89,7 @@ class ShardWriter:
                 self._labels[name].append(values)
                 continue
             try:
-                self._write(self._dense[name], first, values)
+                self._write(self._dense[name], first, values, compress_picture if name == IMAGE else compress)
                 self._stream.check()
             except (OSError, RuntimeError) as error:
                 raise self._error(error) from error
@@ -144,13 +144,13 @@ class ShardWriter:
         dataset = self._file.create_dataset(name, data=values, track_times=False)
         _describe(dataset, layout)
 
-    def _write(self, dataset: Any, first: int, values: Array) -> None:
+    def _write(self, dataset: Any, first: int, values: Array, pack: Callable[[Any], bytes]) -> None:
         rest = (0,) * (values.ndim - 1)
         for row, sample in enumerate(values, start=first):
             if self._compression == "zstd":
                 dataset[row] = sample
             else:
-                stream = compress(sample) if self._compression == "gzip" else sample.tobytes()
+                stream = pack(sample) if self._compression == "gzip" else sample.tobytes()
                 dataset.id.write_direct_chunk((row, *rest), stream)
 
     def _error(self, error: Exception) -> OutputError:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kpkit.augment import images
 from kpkit.augment.headers import read_header
 from kpkit.augment.images import EXIF, MAX_PIXELS, encode_jpeg, encode_png, read_image
 from kpkit.errors import InputError, KpkitError, RecordError, UsageError
@@ -316,3 +317,30 @@ def test_written_png_reads_back_equal_and_jpeg_nearly(tmp_path: Path) -> None:
     assert np.abs(image.astype(int) - _smooth()).mean() < 3
     assert encode_jpeg(_smooth(), 95) == encode_jpeg(_smooth(), 95)
     assert len(encode_jpeg(_smooth(), 50)) < len(encode_jpeg(_smooth(), 95))
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"progressive": 1}, {"sampling": 0x111111}, {"sampling": 0x211111}, {"grey": 1}]
+)
+@pytest.mark.parametrize(("width", "height"), [(64, 48), (37, 51)])
+def test_quick_decoder_gives_the_pixels_of_opencv(
+    tmp_path: Path, options: dict[str, int], width: int, height: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("simplejpeg")
+    image = np.random.default_rng(width).integers(0, 256, (height, width, 3), np.uint8)
+    if "grey" in options:
+        image = image[:, :, 0]
+    flags = [cv2.IMWRITE_JPEG_QUALITY, 83, cv2.IMWRITE_JPEG_PROGRESSIVE, options.get("progressive", 0)]
+    flags += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, options.get("sampling", 0x221111)]
+    path = _file(tmp_path, cv2.imencode(".jpg", image, flags)[1].tobytes())
+    quick = read_image(path).image
+    monkeypatch.setattr(images, "_jpeg_library", lambda: None)
+    np.testing.assert_array_equal(quick, read_image(path).image)
+
+
+def test_quick_decoder_gives_the_pixels_of_opencv_on_real_pictures(real_data: Path) -> None:
+    pytest.importorskip("simplejpeg")
+    files = sorted((real_data / "data" / "images").rglob("*.jpg"))
+    assert files
+    for file in files:
+        np.testing.assert_array_equal(read_image(file, exif="ignore").image, cv2.imread(str(file), 1 | 128))

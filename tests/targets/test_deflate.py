@@ -26,9 +26,9 @@ def noise(low: int, count: int) -> np.ndarray:
 @given(low=st.integers(0, 255), size=st.integers(1, 5000), seed=st.integers(0, 2**32 - 1))
 def test_no_stream_is_longer_than_the_bound_and_each_gives_its_bytes_back(low: int, size: int, seed: int) -> None:
     data = np.random.default_rng(seed).integers(low, 256, size).astype(np.uint8).tobytes()
-    stream = deflate.compress(data)
-    assert len(stream) <= deflate.most_compressed(size)
-    assert deflate.decompress(stream, size) == data
+    for stream in (deflate.compress(data), deflate.compress_picture(data)):
+        assert len(stream) <= deflate.most_compressed(size)
+        assert deflate.decompress(stream, size) == data
 
 
 @pytest.mark.parametrize("low", [0, 144, 200])
@@ -38,7 +38,8 @@ def test_a_large_chunk_of_noise_stays_below_the_bound(low: int, library: str, mo
         module: Any = zlib
         monkeypatch.setattr(deflate, "deflater", lambda: module)
     data = noise(low, 20).tobytes()
-    assert len(deflate.compress(data)) <= deflate.most_compressed(len(data))
+    for compress in (deflate.compress, deflate.compress_picture):
+        assert len(compress(data)) <= deflate.most_compressed(len(data))
 
 
 @pytest.mark.parametrize("low", [0, 144])
