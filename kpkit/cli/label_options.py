@@ -69,6 +69,20 @@ Layout = Annotated[
     Path | None,
     typer.Option("--layout", metavar="FILE.toml", help="Describes a team's own CSV or JSON.", rich_help_panel=LABELS),
 ]
+PartWorkers = Annotated[
+    int,
+    typer.Option(
+        "--workers", metavar="N", min=0, help="Processes for labels that are read in parts; 0: one a processor."
+    ),
+]
+PartScheduler = Annotated[
+    str,
+    typer.Option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Work on parts on a Dask cluster, tcp://HOST:PORT, instead of on this machine's processors.",
+    ),
+]
 
 
 def source_of(given: dict[str, Any]) -> LabelSource:

@@ -48,6 +48,8 @@ def stats(
     image_sizes: labels.ImageSizes = None,
     image_list: labels.ImageList = None,
     layout: labels.Layout = None,
+    workers: labels.PartWorkers = 1,
+    scheduler: labels.PartScheduler = "",
     force: Force = False,
 ) -> None:
     """Measure a dataset: what is labelled and hidden, how large and how crowded people are.
@@ -61,9 +63,18 @@ def stats(
     """
     given = dict(locals())
     from kpkit.cli.stats_report import print_stats
+    from kpkit.execute.local import cores
     from kpkit.pipelines.load import LabelSource
     from kpkit.pipelines.stats import StatsJob, run
 
     other = LabelSource(input=compare) if compare is not None else None
-    job = StatsJob(source=labels.source_of(given), other=other, html=html, csv=csv, force=force)
+    job = StatsJob(
+        source=labels.source_of(given),
+        other=other,
+        html=html,
+        csv=csv,
+        force=force,
+        workers=workers or cores(),
+        scheduler=scheduler,
+    )
     print_stats(console, run(job))

@@ -17,6 +17,8 @@ from kpkit.cli.label_options import (
     ImageSizes,
     Input,
     Layout,
+    PartScheduler,
+    PartWorkers,
     SkeletonName,
     source_of,
 )
@@ -78,21 +80,6 @@ Force = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what --fix would change.", rich_help_panel=FIXES)]
 
-Workers = Annotated[
-    int,
-    typer.Option(
-        "--workers", metavar="N", min=0, help="Processes for labels that are read in parts; 0: one a processor."
-    ),
-]
-Scheduler = Annotated[
-    str,
-    typer.Option(
-        "--scheduler",
-        metavar="ADDRESS",
-        help="Look at parts on a Dask cluster, tcp://HOST:PORT, instead of on this machine's processors.",
-    ),
-]
-
 
 @reporting(formats=FORMATS)
 def validate(
@@ -112,8 +99,8 @@ def validate(
     image_sizes: ImageSizes = None,
     image_list: ImageList = None,
     layout: Layout = None,
-    workers: Workers = 1,
-    scheduler: Scheduler = "",
+    workers: PartWorkers = 1,
+    scheduler: PartScheduler = "",
 ) -> int:
     """Find what is wrong with labels: counts, flags, places, left and right, doubles, pictures, the skeleton.
 

@@ -24,13 +24,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kpkit.core import catalog
-from kpkit.core.dataset import Dataset
 from kpkit.core.partition import MemoryParts, Part, PartRef, PartSource
 from kpkit.core.report import Collector
 from kpkit.errors import KpkitError
 from kpkit.formats.base import Format, ReadOptions
 from kpkit.formats.jsonrows import RowSource
-from kpkit.formats.native_join import join
 from kpkit.pipelines.bulk import uncollected
 from kpkit.pipelines.find import find_input
 from kpkit.pipelines.images import ImageSizes, sizes_of, with_sizes
@@ -135,17 +133,6 @@ def open_labels(where: LabelSource, collector: Collector, size: int = 0) -> Labe
     return LabelParts(path, found, MemoryParts(dataset, size or WHOLE), False, where)
 
 
-def without_rows(labels: LabelParts, collector: Collector) -> Dataset:
-    """All parts as one dataset that has the columns alone: no extras, and none of the rows of the file.
-
-    The rows are most of the memory of labels that are read whole; here one part's are held at a time. Equal to the
-    columns of the whole, row by row.
-
-    Raises InputError for a part that is missing or damaged; errors of records go to the collector.
-    """
-    return join(map(_bare, labels.parts(collector)), labels.source.n, str(labels.path))
-
-
 def _bare(part: Part) -> Part:
     images = replace(part.dataset.images, extras={})
     return replace(part, dataset=part.dataset.replace(images=images, extras={}, source=None))
@@ -164,4 +151,4 @@ def _options(where: LabelSource) -> ReadOptions:
     )
 
 
-__all__ = ["LabelParts", "open_labels", "open_parts", "without_rows"]
+__all__ = ["LabelParts", "open_labels", "open_parts"]

@@ -11,8 +11,10 @@ from typing import Any
 from kpkit.core.report import Collector, Issue
 from kpkit.errors import UsageError
 from kpkit.guard import check_free, publish
-from kpkit.pipelines.load import LabelSource, Loaded, load_labels
-from kpkit.pipelines.parts import open_parts, without_rows
+from kpkit.pipelines.load import LabelSource, Loaded, absolute, load_labels
+from kpkit.pipelines.parts import open_parts
+from kpkit.pipelines.stats_parts import describe_parts
+from kpkit.pipelines.work_parts import Crew
 from kpkit.qa.stats import Stats, describe
 from kpkit.qa.stats_compare import differences
 
@@ -24,7 +26,8 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 class StatsJob:
     """What to measure and where to write it: the options of `kpkit stats`.
 
-    other  a second dataset to compare with: a source's conversion or augmentation
+    other    a second dataset to compare with: a source's conversion or augmentation
+    workers  processes that read parts     scheduler  of a Dask cluster that does; "": processes here
     """
 
     source: LabelSource = field(default_factory=LabelSource)
@@ -32,6 +35,8 @@ class StatsJob:
     html: Path | None = None
     csv: Path | None = None
     force: bool = False
+    workers: int = 1
+    scheduler: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,8 +85,9 @@ def run(job: StatsJob) -> StatsReport:
         raise UsageError("--html and --csv name the same file", got=str(job.html))
     for path in outputs:
         check_free(path, force=job.force, directory=False)
-    measured = measure(job.source)
-    other = measure(job.other) if job.other is not None else None
+    crew = Crew(job.workers, job.scheduler)
+    measured = measure(job.source, crew)
+    other = measure(job.other, crew) if job.other is not None else None
     both = [measured, *([other] if other is not None else [])]
     if job.csv is not None:
         with publish(job.csv, force=job.force) as temporary:
@@ -101,13 +107,18 @@ def run(job: StatsJob) -> StatsReport:
     )
 
 
-def measure(source: LabelSource) -> Measured:
-    """Read and measure one dataset. Raises UsageError or InputError; records that are wrong are issues."""
+def measure(source: LabelSource, crew: Crew | None = None) -> Measured:
+    """Read and measure one dataset. Raises UsageError or InputError; records that are wrong are issues.
+
+    crew  who reads parts; None: this process
+    """
+    crew = crew or Crew()
     collector = Collector("collect")
     # A folder of pictures is held against the labels as a whole.
-    labels = open_parts(source, collector) if source.images is None else None
+    found_by = absolute(source) if crew.scheduler else source
+    labels = open_parts(found_by, collector) if source.images is None else None
     if labels is not None:
-        found = describe(without_rows(labels, collector))
+        found = describe_parts(labels, collector, crew)
         return Measured(str(labels.path), labels.format.name, found, collector.issues)
     loaded: Loaded = load_labels(source, collector)
     return Measured(str(loaded.path), loaded.format.name, describe(loaded.dataset), collector.issues)

@@ -18,7 +18,8 @@ from kpkit.pipelines.bulk import uncollected
 from kpkit.pipelines.findings import READER, Finding, Places, severity_of
 from kpkit.pipelines.load import LabelSource, Loaded, absolute, folder_of_images, load_labels
 from kpkit.pipelines.parts import LabelParts, open_parts
-from kpkit.pipelines.validate_parts import Crew, Look, look
+from kpkit.pipelines.validate_parts import Look, look
+from kpkit.pipelines.work_parts import Crew
 from kpkit.qa.rule_table import selected
 from kpkit.qa.rules import CategoryText, Found, PictureFacts, Rule, View
 from kpkit.qa.rules_pictures import splits_of

@@ -20,7 +20,8 @@ from kpkit.formats.native_join import concatenated
 from kpkit.pipelines.bulk import uncollected
 from kpkit.pipelines.outline import Outline
 from kpkit.pipelines.parts import LabelParts
-from kpkit.pipelines.validate_work import Crew, looked_at
+from kpkit.pipelines.validate_work import looked_at
+from kpkit.pipelines.work_parts import Crew
 from kpkit.qa.rules import Found, Result, Rule, View
 
 # Tracks are followed from image to image, wherever those stand: beyond so many persons they are not.
@@ -124,4 +125,4 @@ def _take(found: Look, rule: Rule, result: Result) -> None:
         found.columns += [(rule, one) for one in result if len(one)]
 
 
-__all__ = ["Crew", "Look", "look"]
+__all__ = ["Look", "look"]

@@ -6,7 +6,7 @@ of the outline. Results are taken in the order of the parts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -16,11 +16,11 @@ import numpy as np
 from kpkit.core.partition import Part, PartRef
 from kpkit.core.report import Collector, Issue
 from kpkit.errors import KpkitError
-from kpkit.execute import Failure, pool_for, run_tasks
-from kpkit.execute.base import Pool
+from kpkit.execute import pool_for
 from kpkit.pipelines.bulk import uncollected
 from kpkit.pipelines.outline import Piece, piece_of
 from kpkit.pipelines.parts import LabelParts
+from kpkit.pipelines.work_parts import Crew, Progress, in_order, seen_by, take_issues
 from kpkit.qa.limbs import Usual, limbs
 from kpkit.qa.rule_table import selected
 from kpkit.qa.rules import Result, Rule, View
@@ -28,21 +28,7 @@ from kpkit.qa.rules import Result, Rule, View
 # Persons whose limbs say what is usual: all of them up to here, else those of evenly spread parts.
 ASKED = 1_000_000
 
-Progress = Callable[[str, int, int], None]
 Ratios = list[Any]
-
-
-@dataclass(frozen=True)
-class Crew:
-    """Who looks at parts: `workers` processes, or the cluster of a scheduler; one process is this one."""
-
-    workers: int = 1
-    scheduler: str = ""
-
-    @property
-    def alone(self) -> bool:
-        """Whether parts are looked at here."""
-        return self.workers <= 1 and not self.scheduler
 
 
 @dataclass(frozen=True)
@@ -74,23 +60,14 @@ def looked_at(
                 progress("checking", number, len(labels))
             yield look_at(part, asked, labels.format.name, usual)
         return
-    seen = [path for path in (labels.path, labels.where.images, labels.where.image_sizes) if path is not None]
-    with pool_for(min(crew.workers, len(labels)), crew.scheduler, seen=seen) as pool:
+    with pool_for(min(crew.workers, len(labels)), crew.scheduler, seen=seen_by(labels)) as pool:
         usual = None
         if persons:
             ratios = partial(_ratios_of, labels.format.name)
-            usual = _usual(_in_order(ratios, _some(labels), pool, None, len(labels)))
+            usual = _usual(in_order(ratios, _some(labels), pool, None, len(labels)))
         task = partial(_look_there, tuple(rule.id for rule in asked), labels.format.name, usual, collector.mode)
-        for found, issues in _in_order(task, labels.refs(), pool, progress, len(labels)):
-            for issue in issues:
-                collector.issue(
-                    issue.code,
-                    issue.message,
-                    count=issue.count,
-                    severity=issue.severity,
-                    places=issue.places,
-                    help=issue.help,
-                )
+        for found, issues in in_order(task, labels.refs(), pool, progress, len(labels)):
+            take_issues(collector, issues)
             yield found
 
 
@@ -154,32 +131,6 @@ def _usual(told: Iterable[tuple[Any, Ratios] | KpkitError | OSError]) -> Usual:
     return Usual.of(found, [np.concatenate([part[e] for part in ratios]) for e in range(len(found))])
 
 
-def _in_order(
-    function: Callable[[Any], Any], refs: Iterable[PartRef], pool: Pool, progress: Progress | None, count: int
-) -> Iterator[Any]:
-    """The results of all parts in order; raises the first error."""
-    waiting: dict[int, Any] = {}
-    due = 0
-    told = run_tasks(function, ((str(number), ref) for number, ref in enumerate(refs)), pool)
-    for done, (key, result) in enumerate(told, start=1):
-        if isinstance(result, Failure):
-            raise KpkitError(
-                f"a part could not be looked at: {result.message}",
-                code=result.code,
-                place=f"part {int(key) + 1} of {count}",
-                help="run it again with --workers 1 to see why",
-            )
-        waiting[int(key)] = result
-        if progress is not None:
-            progress("checking", done, count)
-        while due in waiting:
-            one = waiting.pop(due)
-            due += 1
-            if isinstance(one, KpkitError | OSError):
-                raise one
-            yield one
-
-
 def _moved(result: Result, part: Part) -> Result:
     """Findings in a part, with their rows in the whole dataset."""
     if isinstance(result, str):
@@ -202,4 +153,4 @@ def _with_tracks(part: Part) -> Iterator[Part]:
         yield Part(part.dataset.replace(source=None).take(has), part.rows[has], part.first_image)
 
 
-__all__ = ["Crew", "PartLook", "look_at", "looked_at"]
+__all__ = ["PartLook", "look_at", "looked_at"]

@@ -6,6 +6,8 @@ image table that name the same file are one image.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpkit.core.boxes import with_areas, with_boxes
-from kpkit.core.dataset import BBOX_SOURCES, Dataset
+from kpkit.core.dataset import BBOX_SOURCES, Dataset, ImageTable
 from kpkit.core.skeleton import Skeleton
 from kpkit.qa.joint_groups import mean_shapes
-from kpkit.qa.stats_crowding import Crowding, measure_crowding
+from kpkit.qa.stats_crowding import Crowding, Joints, measure_crowding
 from kpkit.qa.stats_positions import Positions, measure_positions
 from kpkit.qa.stats_sizes import Sizes, measure_sizes
 from kpkit.qa.stats_tally import Tally
@@ -120,35 +122,123 @@ class Stats:
 
 def describe(dataset: Dataset) -> Stats:
     """Measure a dataset."""
-    image, images = _one_row_an_image(dataset)
+    persons = persons_of(dataset)
+    part = sums_of(dataset, persons)
+    joints = persons.xy
+    return finish(
+        dataset.skeleton,
+        dataset.images,
+        [part],
+        Measures(persons.image_index, persons.bbox_xywh, persons.area),
+        joint_of=lambda joint: joints[:, joint],
+        joints=lambda rows: joints[rows],
+        shapes=(joints, persons.visibility > 0),
+    )
+
+
+def persons_of(dataset: Dataset) -> Dataset:
+    """Everybody but crowd regions, with boxes and areas."""
     persons = dataset.take(~dataset.is_crowd) if dataset.is_crowd.any() else dataset
-    number = image[persons.image_index]
-    persons = with_areas(with_boxes(persons, "auto", PAD))
+    return with_areas(with_boxes(persons, "auto", PAD))
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What of the statistics is the sum over the parts of a dataset; see Stats.
+
+    labelled_of  [n] uint16: labelled joints of each person
+    """
+
+    counts: dict[str, int]
+    joints: dict[str, Counts]
+    labelled: Tally
+    occluded: Tally
+    together: Counts
+    sources: Counts
+    categories: dict[str, int]
+    labelled_of: NDArray[np.uint16]
+
+
+@dataclass(frozen=True)
+class Measures:
+    """N persons in their order: row of the image [N] int64, boxes [N,4] and areas [N] float64, pixels, NaN unknown."""
+
+    index: NDArray[np.int64]
+    boxes: NDArray[np.float64]
+    area: NDArray[np.float64]
+
+
+def sums_of(dataset: Dataset, persons: Dataset) -> Sums:
+    """The sums of a dataset, or of a part of one.
+
+    persons  as `persons_of` gives them
+    """
     flags = persons.visibility
+    hidden, known = flags == 1, flags > 0
     joints = {
         "visible": np.count_nonzero(flags == 2, axis=0),
-        "occluded": np.count_nonzero(flags == 1, axis=0),
+        "occluded": np.count_nonzero(hidden, axis=0),
         "unlabelled": np.count_nonzero(flags == 0, axis=0),
         "truncated": np.count_nonzero(persons.truncated, axis=0),
     }
-    hidden, known = flags == 1, flags > 0
-    per_image = np.bincount(number, minlength=len(images))
-    sources = np.bincount(persons.bbox_source, minlength=len(BBOX_SOURCES)).tolist()
-    return Stats(
-        skeleton=dataset.skeleton,
-        counts=_counts(dataset, persons, images, per_image),
+    labelled = np.count_nonzero(known, axis=1)
+    return Sums(
+        counts=_counts(dataset, persons),
         joints={flag: np.asarray(column, np.int64) for flag, column in joints.items()},
-        per_image=Tally.of(per_image),
-        labelled=Tally.of(np.count_nonzero(known, axis=1)),
+        labelled=Tally.of(labelled),
         occluded=Tally.of(np.count_nonzero(hidden, axis=1)),
         together=_together(hidden),
-        positions=measure_positions(persons.xy, known, persons.bbox_xywh),
-        sizes=measure_sizes(persons, images),
-        crowding=measure_crowding(number, persons.xy, persons.bbox_xywh),
-        shapes=mean_shapes(dataset.skeleton, persons.xy, known),
+        sources=np.bincount(persons.bbox_source, minlength=len(BBOX_SOURCES)),
+        categories=dict(Counter(map(str, persons.category_id.tolist()))),
+        labelled_of=np.asarray(labelled, np.uint16),
+    )
+
+
+def finish(
+    skeleton: Skeleton,
+    table: ImageTable,
+    sums: Sequence[Sums],
+    persons: Measures,
+    *,
+    labelled_of: NDArray[np.uint16] | None = None,
+    joint_of: Callable[[int], NDArray[np.float64]],
+    joints: Joints,
+    shapes: tuple[NDArray[np.float64], NDArray[np.bool_]],
+    at_once: int | None = None,
+) -> Stats:
+    """The statistics of a dataset from the sums of its parts, and from what has to be seen of all.
+
+    labelled_of       [N] labelled joints of each person, where the parts' are not in the order of the persons
+    joint_of, joints  a joint of all persons [N,2], and all joints of some rows [n,K,2]; pixels, NaN where unlabelled
+    shapes            joints [n,K,2] and flags [n,K] of the first persons, enough for `mean_shapes`
+    at_once           persons whose joints are asked for together
+    """
+    image, images = _one_row_an_image(table)
+    number = image[persons.index]
+    per_image = np.bincount(number, minlength=len(images))
+    counts = _image_counts(table, images, per_image)
+    counts |= {name: sum(one.counts[name] for one in sums) for name in sums[0].counts}
+    sources = sum((one.sources for one in sums), np.zeros(len(BBOX_SOURCES), np.int64)).tolist()
+    categories: Counter[str] = Counter()
+    for one in sums:
+        categories.update(one.categories)
+    if labelled_of is None:
+        labelled_of = np.concatenate([one.labelled_of for one in sums])
+    return Stats(
+        skeleton=skeleton,
+        counts=counts,
+        joints={flag: np.sum([one.joints[flag] for one in sums], axis=0) for flag in FLAGS},
+        per_image=Tally.of(per_image),
+        labelled=Tally.merged([one.labelled for one in sums]),
+        occluded=Tally.merged([one.occluded for one in sums]),
+        together=np.sum([one.together for one in sums], axis=0),
+        positions=measure_positions(len(skeleton), joint_of, persons.boxes),
+        sizes=measure_sizes(table, images, persons.index, persons.boxes, persons.area),
+        crowding=measure_crowding(number, joints, persons.boxes, at_once),
+        shapes=mean_shapes(skeleton, *shapes),
         boxes={name: count for name, count in zip(BBOX_SOURCES, sources, strict=True) if count},
-        splits=_splits(persons, images),
-        categories=_categories(persons),
+        splits=_splits(table, images, persons.index, labelled_of),
+        categories=dict(sorted(categories.items())),
     )
 
 
@@ -158,11 +248,11 @@ def _ratio(counts: Counts, of: Counts | int) -> NDArray[np.float64]:
     return shares
 
 
-def _one_row_an_image(dataset: Dataset) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _one_row_an_image(table: ImageTable) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """[M] int64 number of the image that each row of the table is of, and the first row of each image."""
     first: dict[Any, int] = {}
     # A result list knows its images by id alone.
-    keys = [path or (row,) for row, path in enumerate(dataset.images.path.tolist())]
+    keys = [path or (row,) for row, path in enumerate(table.path.tolist())]
     rows: list[int] = []
     number = np.empty(len(keys), np.int64)
     for row, key in enumerate(keys):
@@ -172,7 +262,16 @@ def _one_row_an_image(dataset: Dataset) -> tuple[NDArray[np.int64], NDArray[np.i
     return number, np.array(rows, np.int64)
 
 
-def _counts(dataset: Dataset, persons: Dataset, images: NDArray[np.int64], per_image: Counts) -> dict[str, int]:
+def _image_counts(table: ImageTable, images: NDArray[np.int64], per_image: Counts) -> dict[str, int]:
+    return {
+        "images": len(images),
+        "image_rows": len(table),
+        "images_without_persons": int(np.count_nonzero(per_image == 0)),
+        "images_of_unknown_size": int(np.count_nonzero((table.width[images] < 0) | (table.height[images] < 0))),
+    }
+
+
+def _counts(dataset: Dataset, persons: Dataset) -> dict[str, int]:
     table = dataset.images
     known = persons.visibility > 0
     box = persons.bbox_xywh
@@ -181,10 +280,6 @@ def _counts(dataset: Dataset, persons: Dataset, images: NDArray[np.int64], per_i
     at_edge = (box[:, :2] <= 1).any(axis=1) | (box[:, :2] + box[:, 2:] >= size - 1).any(axis=1)
     beyond = ((persons.xy < -0.5) | (persons.xy > (size - 0.5)[:, None])).any(axis=2) & has_size[:, None]
     return {
-        "images": len(images),
-        "image_rows": len(table),
-        "images_without_persons": int(np.count_nonzero(per_image == 0)),
-        "images_of_unknown_size": int(np.count_nonzero((table.width[images] < 0) | (table.height[images] < 0))),
         "instances": len(dataset),
         "crowd": len(dataset) - len(persons),
         "persons": len(persons),
@@ -212,25 +307,19 @@ def _together(hidden: NDArray[np.bool_]) -> Counts:
     return total
 
 
-def _splits(persons: Dataset, images: NDArray[np.int64]) -> dict[str, dict[str, int]]:
+def _splits(
+    table: ImageTable, images: NDArray[np.int64], index: NDArray[np.int64], labelled: NDArray[np.uint16]
+) -> dict[str, dict[str, int]]:
     """Images and persons of each split; a split is named "" where the labels name none."""
-    split = persons.images.split
+    split = table.split
     names, of_image = np.unique(split[images].astype(str), return_inverse=True)
-    of_person = np.searchsorted(names, split[persons.image_index].astype(str)) if len(names) else np.zeros(0, np.int64)
-    labelled = np.count_nonzero(persons.visibility > 0, axis=1)
+    of_row = np.searchsorted(names, split.astype(str)) if len(names) else np.zeros(len(split), np.int64)
+    of_person = of_row[index]
     return {
         str(name): {
             "images": int(np.count_nonzero(of_image == i)),
             "persons": int(np.count_nonzero(of_person == i)),
-            "labelled": int(labelled[of_person == i].sum()),
+            "labelled": int(labelled[of_person == i].sum(dtype=np.int64)),
         }
         for i, name in enumerate(names)
     }
-
-
-def _categories(persons: Dataset) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for one in persons.category_id.tolist():
-        name = str(one)
-        counts[name] = counts.get(name, 0) + 1
-    return dict(sorted(counts.items()))

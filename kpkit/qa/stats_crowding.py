@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,25 +56,26 @@ class Crowding:
         }
 
 
-def measure_crowding(image: Index, xy: Array, boxes: Array) -> Crowding:
+Joints = Callable[[Index], Array]
+
+
+def measure_crowding(image: Index, joints: Joints, boxes: Array, at_once: int | None = None) -> Crowding:
     """Measure all images.
 
-    image  [N]      int64    number of the image      xy  [N,K,2]  float64  pixels, NaN where unlabelled
-    boxes  [N,4]    float64  pixels, x y w h; persons whose box is unknown or empty are left out
+    image    [N]    int64    number of the image        joints  rows [n] -> joints [n,K,2], pixels, NaN unlabelled
+    boxes    [N,4]  float64  pixels, x y w h; persons whose box is unknown or empty are left out
+    at_once  persons whose joints are asked for together, or few more; None: all
     """
     usable = np.isfinite(boxes).all(axis=1) & (boxes[:, 2] > 0) & (boxes[:, 3] > 0)
     persons = np.bincount(image[usable]) if usable.any() else np.zeros(0, np.int64)
     crowded = np.flatnonzero(persons > MOST_PERSONS)
     rows = np.flatnonzero(usable & ~np.isin(image, crowded))
     rows = rows[np.argsort(image[rows], kind="stable")]
-    image, xy, boxes = image[rows], xy[rows], boxes[rows]
-    overlap, others = np.zeros(len(rows)), np.zeros(len(rows))
-    corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
-    own = _inside(xy, corners)
-    for first, second, starts, of in _pairs(image):
-        overlap[of] = np.maximum.reduceat(_iou(corners[first], corners[second]), starts)
-        others[of] = np.add.reduceat(_inside(xy[second], corners[first]), starts)
-    share = np.divide(others, own, out=np.full(len(rows), np.nan), where=own > 0)
+    image, boxes = image[rows], boxes[rows]
+    overlap, share = np.zeros(len(rows)), np.full(len(rows), np.nan)
+    for low, high in _batches(image, at_once or len(rows)):
+        part = slice(low, high)
+        overlap[part], share[part] = _measure(image[part], joints(rows[part]), boxes[part])
     index = _image_means(image, share)
     return Crowding(
         Spread.of(overlap),
@@ -84,6 +85,27 @@ def measure_crowding(image: Index, xy: Array, boxes: Array) -> Crowding:
         dict(zip(CROWD_NAMES, Bins.of(index, CROWD_EDGES).counts.tolist(), strict=True)),
         len(crowded),
     )
+
+
+def _batches(image: Index, size: int) -> Iterator[tuple[int, int]]:
+    """Ranges (low, high) of at least `size` rows, but the last, that cut no image.  image [n] int64 ascending"""
+    low = 0
+    while low < len(image):
+        last = image[min(low + size, len(image)) - 1]
+        high = int(np.searchsorted(image, last, side="right"))
+        yield low, high
+        low = high
+
+
+def _measure(image: Index, xy: Array, boxes: Array) -> tuple[Array, Array]:
+    """[n] float64 each, of whole images: the largest IoU, and joints of others by own ones in the box, NaN without."""
+    overlap, others = np.zeros(len(image)), np.zeros(len(image))
+    corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
+    own = _inside(xy, corners)
+    for first, second, starts, of in _pairs(image):
+        overlap[of] = np.maximum.reduceat(_iou(corners[first], corners[second]), starts)
+        others[of] = np.add.reduceat(_inside(xy[second], corners[first]), starts)
+    return overlap, np.divide(others, own, out=np.full(len(image), np.nan), where=own > 0)
 
 
 def _inside(xy: Array, corners: Array) -> NDArray[np.int64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,14 +47,12 @@ class Positions:
         return found
 
 
-def measure_positions(xy: Array, labelled: NDArray[np.bool_], boxes: Array) -> Positions:
-    """Measure all joints.
+def measure_positions(k: int, joint_of: Callable[[int], Array], boxes: Array) -> Positions:
+    """Measure K joints.
 
-    xy        [N,K,2]  float64  pixels, NaN where unlabelled
-    labelled  [N,K]    bool
-    boxes     [N,4]    float64  pixels, x y w h; persons whose box is unknown or empty are left out
+    joint_of  joint -> [N,2] float64, pixels, NaN where unlabelled; asked for one after the other
+    boxes     [N,4]  float64  pixels, x y w h; persons whose box is unknown or empty are left out
     """
-    k = labelled.shape[1]
     usable = np.isfinite(boxes).all(axis=1) & (boxes[:, 2] > 0) & (boxes[:, 3] > 0)
     found = Positions(
         np.zeros(k, np.int64),
@@ -64,11 +63,12 @@ def measure_positions(xy: Array, labelled: NDArray[np.bool_], boxes: Array) -> P
         np.zeros((k, CELLS, CELLS), np.int64),
     )
     for joint in range(k):
-        rows = np.flatnonzero(labelled[:, joint] & usable)
+        xy = joint_of(joint)
+        rows = np.flatnonzero(~np.isnan(xy[:, 0]) & usable)
         if len(rows):
             # A box may be narrower than any pixel; beyond this a place is nowhere, and its square no number.
             with np.errstate(over="ignore"):
-                places = (xy[rows, joint] - boxes[rows, :2]) / boxes[rows, 2:]
+                places = (xy[rows] - boxes[rows, :2]) / boxes[rows, 2:]
             places = np.clip(places, -HUGE, HUGE)
             _fill(found, joint, places)
     return found

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kpkit.core.dataset import Dataset
+from kpkit.core.dataset import ImageTable
 from kpkit.qa.stats_tally import Bins, Spread
 
 # Half powers of two, so that any two datasets are counted in the same bins.
@@ -46,25 +46,33 @@ class Sizes:
         }
 
 
-def measure_sizes(persons: Dataset, images: NDArray[np.int64]) -> Sizes:
-    """Measure persons with boxes and areas, and the images of the given rows of the table."""
-    table = persons.images
-    box = np.where(persons.bbox_xywh[:, 2:] > 0, persons.bbox_xywh[:, 2:], np.nan)
+def measure_sizes(
+    table: ImageTable,
+    images: NDArray[np.int64],
+    index: NDArray[np.int64],
+    boxes: NDArray[np.float64],
+    area: NDArray[np.float64],
+) -> Sizes:
+    """Measure persons and images.
+
+    images  [m]    int64    rows of the table to measure      index  [N]  int64    row of each person's image
+    boxes   [N,4]  float64  pixels, NaN unknown               area   [N]  float64  pixels^2, NaN unknown
+    """
+    box = np.where(boxes[:, 2:] > 0, boxes[:, 2:], np.nan)
     width, height = table.width[images], table.height[images]
-    tall = table.height[persons.image_index].astype(np.float64)
+    tall = table.height[index].astype(np.float64)
     side = np.sqrt(box[:, 0] * box[:, 1])
     share = box[:, 1] / np.where(tall > 0, tall, np.nan)
     measured = {
         "box_width": box[:, 0],
         "box_height": box[:, 1],
         "box_side": side,
-        "area": persons.area,
+        "area": area,
         "height_share": share,
         "aspect": box[:, 0] / box[:, 1],
         "image_width": np.where(width > 0, width, np.nan),
         "image_height": np.where(height > 0, height, np.nan),
     }
-    area = persons.area
     known = np.isfinite(area)
     return Sizes(
         _distinct(width, height),

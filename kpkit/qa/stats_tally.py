@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,14 @@ class Tally:
         counts = np.bincount(numbers.astype(np.int64))
         values = np.flatnonzero(counts)
         return cls(values, counts[values].astype(np.int64))
+
+    @classmethod
+    def merged(cls, tallies: Sequence[Tally]) -> Tally:
+        """The tally of the numbers of all of them."""
+        values, place = np.unique(np.concatenate([one.values for one in tallies]), return_inverse=True)
+        counts = np.zeros(len(values), np.int64)
+        np.add.at(counts, place, np.concatenate([one.counts for one in tallies]))
+        return cls(values, counts)
 
     @property
     def total(self) -> int:
