@@ -103,7 +103,7 @@ ShardSize = Annotated[
     typer.Option(
         "--shard-size",
         metavar="N|BYTES",
-        help="Samples a shard, or about how large a file: 4096, 256MB.",
+        help="Samples a shard, or its bytes before compression: 4096, 256MB.",
         rich_help_panel=SHARDS,
     ),
 ]

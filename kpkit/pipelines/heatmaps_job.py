@@ -30,7 +30,7 @@ class HeatmapsJob:
     codec, codec_parameters                     see kpkit.targets.make
     input_size     (height, width) pixels; None: the recipe's, else 256x192
     heatmap_size   (height, width) cells; None: a quarter of the input
-    shard_samples  samples a shard; 0: by shard_bytes, about so large a file
+    shard_samples  samples a shard; 0: as many as fit into shard_bytes before compression
     recipe         None: every person once, cut straight        copies  augmented copies a person (with a recipe)
     include_original  the straight crops, too, beside the copies of a recipe
     flip_copies    every sample a second time, mirrored

@@ -60,6 +60,7 @@ class People:
     keys     paths of all pictures     used  [M] int64  numbers of those with samples     counts  [M] of samples there
     image_masks, person_masks  row of the image, of the person -> mask field; empty where the labels name none
     has_ids  the format gives persons ids; else they are told apart by their labels
+    covered  an earlier augmentation covered a joint of somebody
     """
 
     dataset: Dataset
@@ -74,6 +75,7 @@ class People:
     person_masks: Fields
     losses: list[Loss]
     has_ids: bool
+    covered: bool
     _images: tuple[Rows, Rows]
     _persons: tuple[Rows, Rows]
 
@@ -144,6 +146,7 @@ def read_people(labels: LabelParts, collector: Collector, has_ids: bool) -> Peop
         person_masks=gathered.person_masks,
         losses=[Loss("instances", count, why) for count, why in zip(gathered.lost, WHY, strict=True) if count],
         has_ids=has_ids,
+        covered=gathered.covered,
         _images=(order, begins),
         _persons=(np.argsort(gathered.index, kind="stable"), starts),
     )
@@ -163,7 +166,7 @@ class _Gathered:
         self.usable = np.zeros(n, bool)
         self.ids: list[NDArray[Any]] = []
         self.rows: list[Rows] = []
-        self.in_order = True
+        self.in_order, self.covered = True, False
         self.lost = [0, 0, 0]
         self.image_masks: Fields = {}
         self.person_masks: Fields = {}
@@ -179,11 +182,12 @@ class _Gathered:
         self.image_masks |= {row + part.first_image: field for row, field in of_images.items()}
         self.person_masks |= {int(rows[row]): field for row, field in of_persons.items()}
         boxed = with_boxes(dataset, "auto", BOX_PADDING, source.scale_boxes(dataset))
+        covered = _covered_before(dataset)
         self.columns.put(
             rows,
-            {name: getattr(boxed, name) for name in COLUMNS}
-            | {"given_box": dataset.bbox_xywh, "occluded": _covered_before(dataset)},
+            {name: getattr(boxed, name) for name in COLUMNS} | {"given_box": dataset.bbox_xywh, "occluded": covered},
         )
+        self.covered |= bool(covered.any())
         self.index[rows] = dataset.image_index + part.first_image
         self.usable[rows] = self._usable(boxed)
         self.ids.append(dataset.instance_id)

@@ -79,6 +79,9 @@ def prepare(job: HeatmapsJob, collector: Collector) -> Work:
         )
     _check(job, recipe, people, path)
     plan = _plan(job, recipe, people, codec, output)
+    if job.occluded_target != "ignore" and not plan.covers and not people.covered:
+        what = f"nothing covers a joint here, so --occluded-target {job.occluded_target} changes nothing"
+        collector.note("KP-HEATMAPS-UNCOVERED", what, place=recipe.name if recipe is not None else "no --recipe")
     versions = _versions(job, plan)
     fingerprint = _fingerprint(plan, versions)
     plan = replace(plan, attributes=_attributes(plan, versions, fingerprint))

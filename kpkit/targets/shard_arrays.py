@@ -9,13 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kpkit.errors import FormatError
 from kpkit.targets.base import Codec, Points
 from kpkit.targets.manifest import Manifest
 from kpkit.targets.occlusion import OccludedTarget
+from kpkit.targets.options import LARGEST
 from kpkit.targets.shard_layout import POINTS, REGION, Array, Layout
 from kpkit.targets.shard_read import Shard
 from kpkit.targets.shard_targets import dense_of
 
+# Widths below have a square that is no number above 0 in float32.
+SMALLEST = 1e-6
 # A shard, rows in it, and the places of these rows in the batch.
 Group = tuple[Shard, NDArray[np.int64], NDArray[np.int64]]
 
@@ -47,8 +51,18 @@ def read_stored(groups: Iterable[Group], n: int, names: Iterable[str], layout: L
 def render_points(
     arrays: dict[str, Array], codec: Codec, rule: OccludedTarget, dtype: Any, wanted: set[str]
 ) -> dict[str, Array]:
-    """Targets of a store of parameters."""
+    """Targets of a store of parameters. Raises FormatError for numbers that nothing can be rendered from."""
     mu, sigma = (arrays[name] for name in POINTS)
+    placed = ~np.isnan(mu).any(axis=-1) & ~np.isnan(sigma)
+    good = (np.abs(mu) <= LARGEST).all(axis=-1) & (sigma >= SMALLEST) & (sigma <= LARGEST)
+    if (placed & ~good).any():
+        i, k = (int(place) for place in np.argwhere(placed & ~good)[0])
+        raise FormatError(
+            "a target's place or width is damaged",
+            code="KP-SHARD-DAMAGED",
+            got=f"mu {mu[i, k].tolist()}, sigma {float(sigma[i, k])} of joint {k}",
+            help="check the folder with: kpkit shards verify",
+        )
     dense = dense_of(codec, Points(mu, sigma, arrays["weights"]), arrays.get(REGION), rule, dtype)
     return {name: array for name, array in dense.items() if name in wanted}
 

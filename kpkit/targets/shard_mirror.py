@@ -1,4 +1,4 @@
-"""Mirrors samples that were read: labels by arithmetic, targets rendered anew."""
+"""Mirrors samples that were read: labels by arithmetic, targets likewise where that is exact, else rendered anew."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpkit.targets.base import Codec, StoredType
+from kpkit.targets.flip import flip_arrays
 from kpkit.targets.occlusion import OccludedTarget
 from kpkit.targets.shard_layout import IMAGE, POINTS, REGION, Array
 from kpkit.targets.shard_targets import SampleLabels, dense_of, points_of
@@ -57,6 +58,9 @@ def _targets(
         if name in arrays:
             arrays[name][flips] = values
     if names:
-        dense = dense_of(codec, made, labels.regions, rule, dtype)
+        if codec.flips_channels:
+            dense = flip_arrays(codec, {name: arrays[name][flips] for name in names})
+        else:
+            dense = dense_of(codec, made, labels.regions, rule, dtype)
         for name in names:
             arrays[name][flips] = dense[name]

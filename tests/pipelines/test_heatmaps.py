@@ -181,3 +181,21 @@ def test_codec_for_whole_pictures_is_refused_for_crops(labels, tmp_path):
     with pytest.raises(UsageError, match="whole pictures"):
         shards(labels, tmp_path / "out", codec="bottomup")
     assert not (tmp_path / "out").exists()
+
+
+def test_rule_for_covered_joints_is_noted_where_nothing_covers_any(labels, tmp_path):
+    from kpkit.augment.recipe import preset
+
+    def codes(**options: object) -> list[str]:
+        return [issue.code for issue in shards(labels, tmp_path / "out", force=True, **options).issues]
+
+    assert "KP-HEATMAPS-UNCOVERED" in codes(occluded_target="absent", recipe=preset("hrnet"))
+    assert "KP-HEATMAPS-UNCOVERED" in codes(occluded_target="keep")
+    assert "KP-HEATMAPS-UNCOVERED" not in codes(occluded_target="absent", recipe=preset("six2"))
+    assert "KP-HEATMAPS-UNCOVERED" not in codes(recipe=preset("hrnet"))
+
+
+def test_shard_size_in_bytes_counts_samples_before_compression(labels, tmp_path):
+    report = shards(labels, tmp_path / "out")
+    sample = sum(report.arrays.values())
+    assert shards(labels, tmp_path / "more", shard_samples=0, shard_bytes=4 * sample + 1).shards == 4
