@@ -33,7 +33,11 @@ from tests.shard_data import shards
 
 MEMORY, SECONDS = 2 << 30, 10
 WAYS = {
-    "msra": {"with_images": True, "recipe": preset("six2"), "include_original": True},
+    "msra": {
+        "with_images": True,
+        "recipe": preset("six2").with_changes(occlusion=(0.3, 0.3)),
+        "include_original": True,
+    },
     "params": {"store": "params", "compression": "none"},
     "udp": {"codec": "udp", "codec_parameters": {"target": "combined"}, "dtype": "uint8", "compression": "none"},
     "simcc": {"codec": "simcc", "dtype": "float32"},
