@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-WIDTH, HEIGHT = 1100, 640
-LEFT, RIGHT, TOP, BOTTOM = 80, 360, 30, 70
+WIDTH, HEIGHT = 1160, 640
+LEFT, RIGHT, TOP, BOTTOM = 80, 420, 30, 70
 COLOURS = ((180, 90, 20), (30, 120, 220), (60, 150, 60), (160, 60, 160), (40, 40, 200))
 INK, GRID, FONT = (40, 40, 40), (225, 225, 225), cv2.FONT_HERSHEY_SIMPLEX
 

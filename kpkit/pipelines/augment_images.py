@@ -76,7 +76,9 @@ def image_key(path: str, images: ImageTable, row: int) -> str:
             place=f"image {images.id[row]}",
             expected="a path relative to the image folder",
         )
-    return posixpath.normpath(contained(path, place=f"image {path}"))
+    key = posixpath.normpath(contained(path, place=f"image {path}"))
+    # As a rule the same text: the one that is there is kept.
+    return path if key == path else key
 
 
 def rank(value: Any) -> tuple[bool, Any]:
