@@ -107,6 +107,8 @@ def beside(name: str, labels: Path, pairs: int, compression: str) -> None:
     kind = "persons share pictures" if name == "shared" else "one person a picture"
     told = f"JPEGs to shards with crops, {kind} ({persons:,} persons) / decode a person, warp, loop, h5py gzip 4"
     report(told, rates, ROWS[name])
+    # Not of the first run, which loads the compiled kernels.
+    done = ours()
     total = done.profile["total"]
     steps = ", ".join(f"{step} {seconds / total:.0%}" for step, seconds in done.profile.items() if step != "total")
     stored = (
