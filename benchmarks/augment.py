@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -200,6 +201,8 @@ def growth(labels: Path, folder: Path) -> tuple[str, str]:
 
 
 def _augment(labels: Path, output: Path, workers: int, copies: int, occlusion: float = 0.3) -> dict:
+    # What an earlier run left is no part of this one's time.
+    shutil.rmtree(output, ignore_errors=True)
     command = [sys.executable, "-c", CHILD, str(labels), str(output), str(workers), str(copies), str(occlusion)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return json.loads(done.stdout.strip().splitlines()[-1])
