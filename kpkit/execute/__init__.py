@@ -2,6 +2,6 @@
 
 from kpkit.execute.base import Failure, run_tasks
 from kpkit.execute.dask import pool_for
-from kpkit.execute.local import LocalPool
+from kpkit.execute.local import LocalPool, begin
 
-__all__ = ["Failure", "LocalPool", "pool_for", "run_tasks"]
+__all__ = ["Failure", "LocalPool", "begin", "pool_for", "run_tasks"]

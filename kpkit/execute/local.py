@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
@@ -107,6 +107,27 @@ class LocalPool:
                 self._life.close()
             self._executor.shutdown(wait=True, cancel_futures=cancel)
             self._executor, self._life = None, None
+
+
+def begin(workers: int, scheduler: str, modules: Sequence[str]) -> None:
+    """Start the process that workers are forked from, so that it imports while this one reads; or do nothing.
+
+    Otherwise every worker imports for itself once the first items are there. Later calls, and what cannot be imported,
+    are ignored.
+
+    workers, scheduler  as for `pool_for`; with one worker or a cluster nothing is forked    modules  names to import
+    """
+    if workers == 1 or scheduler or "forkserver" not in multiprocessing.get_all_start_methods():
+        return
+    from multiprocessing import forkserver
+
+    forkserver.set_forkserver_preload(list(modules))
+    # Until it has imported, Ctrl-C would end it with a traceback; it is the parent's to handle.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _start_worker(life: Connection, initializer: Callable[..., None] | None, initargs: tuple[Any, ...]) -> None:

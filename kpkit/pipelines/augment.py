@@ -15,7 +15,7 @@ from kpkit.core.boxes import with_areas
 from kpkit.core.dataset import Dataset
 from kpkit.core.report import Collector, Loss
 from kpkit.errors import OutputError
-from kpkit.execute import Failure, pool_for, run_tasks
+from kpkit.execute import Failure, begin, pool_for, run_tasks
 from kpkit.formats.base import WriteOptions
 from kpkit.guard import sync_file
 from kpkit.pipelines.augment_fields import Fields, field_losses, fields_of
@@ -61,6 +61,7 @@ def run(job: AugmentJob, progress: Progress | None = None) -> AugmentReport:
     """
     started = time.monotonic()
     collector = Collector()
+    begin(job.workers, job.scheduler, ["kpkit.pipelines.augment_task"])
     work = prepare(job, collector)
     report = AugmentReport(
         input=str(work.path),

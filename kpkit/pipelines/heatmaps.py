@@ -15,7 +15,7 @@ from functools import partial
 from kpkit import storage
 from kpkit.core.report import Collector
 from kpkit.errors import OutputError
-from kpkit.execute import Failure, pool_for, run_tasks
+from kpkit.execute import Failure, begin, pool_for, run_tasks
 from kpkit.guard import claim, upload
 from kpkit.pipelines.heatmaps_folder import ShardFolder, check_output, shard_folder
 from kpkit.pipelines.heatmaps_job import HeatmapsJob, HeatmapsReport
@@ -36,6 +36,7 @@ def run(job: HeatmapsJob, progress: Progress | None = None) -> HeatmapsReport:
     started = time.monotonic()
     collector = Collector()
     tell = progress or (lambda stage, done, total: None)
+    begin(job.workers, job.scheduler, ["kpkit.pipelines.heatmaps_render", "h5py", "cv2"])
     work = prepare(job, collector)
     report = _report(job, work)
     if not job.dry_run:
