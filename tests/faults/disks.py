@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,7 +60,18 @@ def disk(place: Path) -> Iterator[Disk]:
     try:
         yield Disk(place)
     finally:
-        subprocess.run(["umount", str(place)], check=True)
+        _unmount(place)
+
+
+def _unmount(place: Path) -> None:
+    # Errors of this process may still hold frames with open files, and those the disk.
+    gc.collect()
+    for _ in range(10):
+        if not subprocess.run(["umount", str(place)], capture_output=True, check=False).returncode:
+            return
+        time.sleep(0.2)
+    # Then it goes away with the last file: what was to be tested has been tested.
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 def _mount(*words: str) -> None:
