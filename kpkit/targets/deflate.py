@@ -1,14 +1,10 @@
-"""Streams of chunks: every HDF5 library reads them as "gzip".
-
-They are made by ISA-L where it is installed, else by zlib-ng or zlib. ISA-L is the fastest on targets and on crops, and
-its streams are the smallest: 17x64x48 in float16 take 19 us and 1,136 bytes a sample, with zlib-ng 27 us and 1,886.
+"""Streams of chunks: made by zlib-ng where it is installed, else by zlib; every HDF5 library reads them as "gzip".
 
 zstd is another matter: HDF5 needs a plug-in for it (extra `zstd`), on both sides.
 """
 
 from __future__ import annotations
 
-import importlib
 import zlib
 from functools import cache
 from typing import Any, Literal
@@ -24,18 +20,7 @@ DEFLATE, ZSTD = 1, 32015
 
 @cache
 def deflater() -> Any:
-    """The module that compresses."""
-    for module, package in (("isal_zlib", "isal"), ("zlib_ng", "zlib_ng")):
-        try:
-            return importlib.import_module(f"{package}.{module}")
-        except ImportError:
-            continue
-    return zlib
-
-
-@cache
-def inflater() -> Any:
-    """The module that decompresses: zlib-ng is the quickest, whoever made the stream."""
+    """The module with `compress` and `decompress`."""
     try:
         from zlib_ng import zlib_ng
     except ImportError:
@@ -48,15 +33,8 @@ def deflater_name() -> str:
     module = deflater()
     if module is zlib:
         return f"zlib {zlib.ZLIB_RUNTIME_VERSION}, level {LEVEL}, pictures by runs"
-    if is_isal(module):
-        return f"isa-l {importlib.import_module('isal').ISAL_VERSION}, level {LEVEL}"
     version = getattr(module, "ZLIBNG_RUNTIME_VERSION", None) or getattr(module, "ZLIBNG_VERSION", "")
     return f"zlib-ng {version}, level {LEVEL}, pictures by runs"
-
-
-def is_isal(module: Any) -> bool:
-    """Whether it is ISA-L's module."""
-    return str(module.__name__).startswith("isal")
 
 
 def compress(data: Any) -> bytes:
@@ -66,21 +44,18 @@ def compress(data: Any) -> bytes:
 
 
 def compress_picture(data: Any) -> bytes:
-    """The same for pixels, where no piece repeats further back: zlib and zlib-ng are told to look for runs only.
+    """The same for pixels, where no piece repeats further back: only runs are looked for.
 
-    On crops of photographs that takes two thirds of their time and gives the same size; measured, not derived.
+    On crops of photographs that takes two thirds of the time and gives the same size; measured, not derived.
     """
-    module = deflater()
-    if is_isal(module):
-        return compress(data)
-    stream = module.compressobj(LEVEL, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_RLE)
+    stream = deflater().compressobj(LEVEL, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_RLE)
     packed: bytes = stream.compress(data) + stream.flush()
     return packed
 
 
 def decompress(stream: bytes, size: int) -> bytes:
     """What a stream holds, `size` bytes as a rule. Raises ValueError for a damaged stream or another size."""
-    module = inflater()
+    module = deflater()
     try:
         data: bytes = module.decompress(stream, zlib.MAX_WBITS, size)
     except module.error as error:
