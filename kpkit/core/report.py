@@ -6,6 +6,7 @@ errors are kept as findings and the reader goes on as far as it can. `Report` ga
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -96,6 +97,11 @@ class Collector:
         for one in ([place] if place else []) + (places or []):
             if self.places_kept is None or len(known.places) < self.places_kept:
                 known.places.append(one)
+
+    def take(self, issues: Iterable[Issue]) -> None:
+        """Note what another collector did, in another process as a rule."""
+        for one in issues:
+            self.issue(one.code, one.message, count=one.count, severity=one.severity, places=one.places, help=one.help)
 
     def note(self, code: str, message: str, *, place: str = "", count: int = 1) -> None:
         """Say a decision that was made, e.g. which skeleton was taken."""

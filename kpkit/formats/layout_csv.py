@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def read_layout_csv(
     return rows.dataset(path)
 
 
-class _Reader:
+class _Reader(ABC):
     """What both shapes share; errors go to the collector with row and column."""
 
     def __init__(self, path: Path, layout: LoadedLayout, table: CsvTable, rows: Rows, collector: Collector) -> None:
@@ -45,13 +46,13 @@ class _Reader:
         self.meaning = Meaning(layout, collector)
         self.names = layout.names()
 
+    @abstractmethod
     def joint_columns(self) -> Iterator[str]:
         """The columns beside those of image and person."""
-        raise NotImplementedError
 
+    @abstractmethod
     def row(self, number: int, row: Row) -> None:
         """Read one row."""
-        raise NotImplementedError
 
     def error(self, error: RecordError, number: int, column: str) -> None:
         error.place = f"{self.path}: row {number}, column {column}"

@@ -94,6 +94,7 @@ def understood(path: Path) -> Iterator[None]:
         raise
     except FileNotFoundError as error:
         raise input_error(error, path) from error
+    # A damaged byte may name any type; for one that numpy lacks, pyarrow raises NotImplementedError itself.
     except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError, OverflowError, NotImplementedError) as error:
         text = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise FormatError(

@@ -186,15 +186,8 @@ class Streamed:
             known = losses.setdefault((loss.what, loss.why), Loss(loss.what, 0, loss.why, loss.example))
             known.count += loss.count
         report.losses = list(losses.values())
-        for issue in (issue for one in done for issue in one.issues):
-            collector.issue(
-                issue.code,
-                issue.message,
-                count=issue.count,
-                severity=issue.severity,
-                places=issue.places,
-                help=issue.help,
-            )
+        for one in done:
+            collector.take(one.issues)
 
 
 class _RefusedError(Exception):

@@ -175,15 +175,7 @@ def _look(paths: Sequence[Path], options: ReadOptions, collector: Collector, wor
             raise KpkitError(result.message, code=result.code, place=str(paths[number]))
         if not isinstance(result, Looked):
             raise result
-        for issue in result.issues:
-            collector.issue(
-                issue.code,
-                issue.message,
-                count=issue.count,
-                severity=issue.severity,
-                places=issue.places,
-                help=issue.help,
-            )
+        collector.take(result.issues)
     return [found[number].plan for number in range(len(paths))]
 
 

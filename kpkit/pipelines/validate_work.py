@@ -20,7 +20,7 @@ from kpkit.execute import pool_for
 from kpkit.pipelines.bulk import uncollected
 from kpkit.pipelines.outline import Piece, piece_of
 from kpkit.pipelines.parts import LabelParts
-from kpkit.pipelines.work_parts import Crew, Progress, in_order, seen_by, take_issues
+from kpkit.pipelines.work_parts import Crew, Progress, in_order, seen_by
 from kpkit.qa.limbs import Usual, limbs
 from kpkit.qa.rule_table import selected
 from kpkit.qa.rules import Result, Rule, View
@@ -67,7 +67,7 @@ def looked_at(
             usual = _usual(in_order(ratios, _some(labels), pool, None, len(labels)))
         task = partial(_look_there, tuple(rule.id for rule in asked), labels.format.name, usual, collector.mode)
         for found, issues in in_order(task, labels.refs(), pool, progress, len(labels)):
-            take_issues(collector, issues)
+            collector.take(issues)
             yield found
 
 

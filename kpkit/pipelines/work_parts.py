@@ -62,7 +62,7 @@ def _taken(told: Iterable[Loaded[T]], collector: Collector) -> Iterator[T]:
     for one in told:
         if one.error is not None:
             raise one.error
-        take_issues(collector, one.issues)
+        collector.take(one.issues)
         assert one.value is not None
         yield one.value
 
@@ -70,19 +70,6 @@ def _taken(told: Iterable[Loaded[T]], collector: Collector) -> Iterator[T]:
 def seen_by(labels: LabelParts) -> list[Path]:
     """What every worker has to see."""
     return [path for path in (labels.path, labels.where.images, labels.where.image_sizes) if path is not None]
-
-
-def take_issues(collector: Collector, issues: Iterable[Issue]) -> None:
-    """Tell a collector what another process noticed."""
-    for issue in issues:
-        collector.issue(
-            issue.code,
-            issue.message,
-            count=issue.count,
-            severity=issue.severity,
-            places=issue.places,
-            help=issue.help,
-        )
 
 
 def in_order(
@@ -116,4 +103,4 @@ def in_order(
             yield one
 
 
-__all__ = ["Crew", "Loaded", "done_by", "in_order", "seen_by", "take_issues"]
+__all__ = ["Crew", "Loaded", "done_by", "in_order", "seen_by"]

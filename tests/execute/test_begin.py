@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import subprocess
 import sys
 import textwrap
@@ -24,7 +25,7 @@ PROGRAM = """
 """
 
 
-@pytest.mark.skipif("forkserver" not in __import__("multiprocessing").get_all_start_methods(), reason="no fork server")
+@pytest.mark.skipif("forkserver" not in multiprocessing.get_all_start_methods(), reason="Windows has no fork server")
 @pytest.mark.parametrize(
     ("workers", "scheduler", "expected"), [("2", "", "True"), ("1", "", "False"), ("2", "tcp://x:1", "False")]
 )
