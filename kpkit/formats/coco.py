@@ -9,6 +9,7 @@ Result lists hold scores where ground truth holds flags; coordinates are read as
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
 from typing import ClassVar
@@ -17,12 +18,14 @@ from kpkit.core.dataset import Dataset
 from kpkit.core.partition import PartSource, PartWriter
 from kpkit.core.report import Collector, Loss
 from kpkit.formats.base import Format, Keeps, ReadOptions, WriteOptions
+from kpkit.formats.coco_cut import cut
 from kpkit.formats.coco_nan import has_nan
-from kpkit.formats.coco_parse import parse
+from kpkit.formats.coco_parse import Parsed, parse_text, read_text
 from kpkit.formats.coco_read import read_ground_truth
 from kpkit.formats.coco_results import read_results
 from kpkit.formats.coco_write import write_file
 from kpkit.formats.jsonrows import RowSource
+from kpkit.formats.jsonspans import GuessError
 
 HEAD = 1 << 16
 # Bytes from which on a file is read part by part where that is possible.
@@ -79,9 +82,16 @@ class CocoFormat(Format):
             from kpkit.formats.coco_stream import read_streamed
 
             return read_streamed(path, options, collector)
-        parsed = parse(path, collector)
-        reader = read_results if parsed.results else read_ground_truth
-        return reader(parsed, path, options, collector)
+        buffer = read_text(path)
+        guessed = cut(buffer)
+        if guessed is not None:
+            # What is noticed on the way counts only if the guess holds.
+            noticed = Collector(collector.mode, places_kept=collector.places_kept)
+            with contextlib.suppress(GuessError):
+                dataset = _dataset(guessed, path, options, noticed)
+                collector.take(noticed.issues)
+                return dataset
+        return _dataset(parse_text(buffer, path, collector), path, options, collector)
 
     def parts(self, path: Path, options: ReadOptions, collector: Collector, size: int = 0) -> PartSource | None:
         """A large ground truth, or any where a size is asked for."""
@@ -127,6 +137,10 @@ class CocoFormat(Format):
             if source.variant == "results":
                 found.append(Loss("coco.keypoint_scores", len(dataset), "scores of remapped joints are not known"))
         return found
+
+
+def _dataset(parsed: Parsed, path: Path, options: ReadOptions, collector: Collector) -> Dataset:
+    return (read_results if parsed.results else read_ground_truth)(parsed, path, options, collector)
 
 
 __all__ = ["CocoFormat"]

@@ -26,9 +26,11 @@ BLOCK = 8192
 
 def check_flags(values: NDArray[np.float64], reader: ColumnReader) -> NDArray[np.uint8]:
     """[n,K] flags of a block; an error for each that is not 0, 1 or 2 (read as 0 when errors are collected)."""
-    wrong = (values != 0) & (values != 1) & (values != 2)
+    with np.errstate(invalid="ignore"):
+        flags = values.astype(np.uint8)
+    wrong = (flags != values) | (flags > 2)
     if not wrong.any():
-        return values.astype(np.uint8)
+        return flags
     for row, joint in np.argwhere(wrong).tolist():
         reader.faulty.add(reader.n + row)
         reader.collector.error(
@@ -40,14 +42,21 @@ def check_flags(values: NDArray[np.float64], reader: ColumnReader) -> NDArray[np
                 got=f"{values[row, joint]:g}",
             )
         )
-    return np.where(wrong, 0, values).astype(np.uint8)
+    flags[wrong] = 0
+    return flags
 
 
 def look_at_points(
-    xy: NDArray[np.float64], flags: NDArray[np.uint8], stated: NDArray[np.int64], reader: ColumnReader
+    xy: tuple[NDArray[np.float64], NDArray[np.float64]],
+    flags: NDArray[np.uint8],
+    stated: NDArray[np.int64],
+    reader: ColumnReader,
 ) -> list[int]:
-    """Report suspicious points and counts of a block; returns the rows with coordinates on unlabelled joints."""
-    nonzero = (xy[..., 0] != 0) | (xy[..., 1] != 0)
+    """Report suspicious points and counts of a block; returns the rows with coordinates on unlabelled joints.
+
+    xy  x and y, each [n,K]  pixels
+    """
+    nonzero = (xy[0] != 0) | (xy[1] != 0)
     labelled = flags != 0
     sound = np.ones((len(flags), 1), bool)
     sound[[row - reader.n for row in reader.faulty if row >= reader.n]] = False
@@ -69,7 +78,7 @@ def look_at_points(
             reader.place(reader.n + row, ".num_keypoints") for row in wrong[: reader.collector.places_kept].tolist()
         ],
     )
-    rows: list[int] = (np.flatnonzero(ghost.any(axis=1)) + reader.n).tolist()
+    rows: list[int] = (np.flatnonzero(ghost.any(axis=1)) + reader.n).tolist() if ghost.any() else []
     return rows
 
 

@@ -22,6 +22,7 @@ from kpkit.errors import RecordError
 from kpkit.formats.coco_checks import check_flags, look_at_points
 from kpkit.formats.coco_numbers import NOTHING, flat_numbers, rows_of_numbers
 from kpkit.formats.coco_parse import fields_of, row_error
+from kpkit.formats.jsonspans import Spans
 
 BLOCK = 4096
 
@@ -96,6 +97,7 @@ class ColumnReader:
         self.n, self.base = 0, base
         self._decode = msgspec.json.Decoder(Row).decode
         self._decode_quickly = msgspec.json.Decoder(_QuickRow).decode
+        self._decode_together = msgspec.json.Decoder(list[_QuickRow]).decode
         self._columns: dict[str, NDArray[Any]] = {
             "xy": np.empty((capacity, self.k, 2)),
             "visibility": np.empty((capacity, self.k), np.uint8),
@@ -111,7 +113,7 @@ class ColumnReader:
         self._parts: dict[str, list[Any]] = {}
 
     def add(self, raws: Sequence[Any]) -> None:
-        """Decode and check one block of raw rows."""
+        """Decode and check one block of raw rows. Raises GuessError for Spans that are no rows."""
         rows, keypoints, bare = self._quick_rows(raws) or self._slow_rows(raws)
         self._grow(self.n + len(rows))
         self._check_required(rows, raws)
@@ -152,25 +154,28 @@ class ColumnReader:
 
         stated  [n]  num_keypoints, -1 not given    bare  [n]  bool  the row has no keypoints
         """
-        points = keypoints[..., :2]
+        # Each axis by itself: numpy is slow along an axis of two or three.
+        x, y, third = np.ascontiguousarray(np.moveaxis(keypoints, -1, 0))
         if self.results:
-            flags = np.full(keypoints.shape[:2], 2, np.uint8)
+            flags = np.full(third.shape, 2, np.uint8)
             flags[bare] = 0
-            points[bare] = np.nan
         else:
-            flags = check_flags(keypoints[..., 2], self)
-            self.ghosts += look_at_points(points, flags, stated, self)
-            np.copyto(points, np.nan, where=(flags == 0)[..., None])
-        self._put("xy", points)
+            flags = check_flags(third, self)
+            self.ghosts += look_at_points((x, y), flags, stated, self)
+        xy, labelled = self._columns["xy"][self.n : self.n + len(flags)], flags != 0
+        xy[..., 0], xy[..., 1] = np.where(labelled, x, np.nan), np.where(labelled, y, np.nan)
         self._put("visibility", flags)
 
     def _quick_rows(self, raws: Sequence[Any]) -> _Block | None:
         """A block decoded in bulk, or None where something is wrong with a row."""
-        decode = self._decode_quickly
-        try:
-            rows = [decode(raw) for raw in raws]
-        except (msgspec.MsgspecError, RecursionError):
-            return None
+        if isinstance(raws, Spans):
+            rows = raws.decoded(self._decode_together)
+        else:
+            decode = self._decode_quickly
+            try:
+                rows = [decode(raw) for raw in raws]
+            except (msgspec.MsgspecError, RecursionError):
+                return None
         texts = [bytes(row.keypoints) for row in rows]
         keypoints = rows_of_numbers(texts, 3 * self.k)
         if keypoints is None:

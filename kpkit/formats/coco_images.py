@@ -18,6 +18,7 @@ from kpkit.core.report import Collector
 from kpkit.core.table import Column, as_ids
 from kpkit.errors import RecordError
 from kpkit.formats.coco_parse import row_error
+from kpkit.formats.jsonspans import Spans
 from kpkit.guard import contained
 
 
@@ -50,7 +51,8 @@ class Images:
 def read_images(raws: Sequence[Any], path: Path, collector: Collector) -> Images:
     """Decode image rows; rows of one id are merged if identical.
 
-    Raises RecordError for a row of the wrong type, a file name outside the dataset, or two rows of one id that differ.
+    Raises GuessError for Spans that are no rows, and RecordError for a row of the wrong type, a file name outside
+    the dataset, or two rows of one id that differ.
     """
     rows = _decode(raws, path, collector)
     ids = as_ids([row.id for row in rows])
@@ -69,6 +71,8 @@ def read_images(raws: Sequence[Any], path: Path, collector: Collector) -> Images
 
 
 def _decode(raws: Sequence[Any], path: Path, collector: Collector) -> list[ImageRow]:
+    if isinstance(raws, Spans):
+        return raws.decoded(msgspec.json.Decoder(list[ImageRow]).decode)
     decode = msgspec.json.Decoder(ImageRow).decode
     rows: list[ImageRow] = []
     try:

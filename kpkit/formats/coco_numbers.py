@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 NOTHING = frozenset({b"", b"null", b"[]"})
-_COMMA, _ZERO = ord(","), ord("0")
+_OPEN, _CLOSE, _COMMA, _ZERO = b"[],0"
 _DIGITS = 5
 _WHITESPACE = b" \t\r\n"
 _EXACT = 2.0**53
@@ -39,11 +39,10 @@ def rows_of_numbers(texts: Sequence[bytes], width: int) -> Floats | None:
     found = np.zeros((len(texts), width))
     if not kept:
         return found
-    written = [texts[i] for i in kept]
-    if width == 0 or {text.count(b",") for text in written} != {width - 1}:
+    if width == 0:
         return None
-    joined = b",".join(written)
-    numbers = _integers(joined)
+    joined = b",".join([texts[i] for i in kept])
+    numbers: NDArray[Any] | None = _integers(joined, len(kept), width)
     if numbers is None:
         numbers = _floats(joined, width)
     if numbers is None:
@@ -89,25 +88,32 @@ def _floats(joined: bytes, width: int) -> Floats | None:
         return None
 
 
-def _integers(joined: bytes) -> Floats | None:
-    """The numbers of arrays with commas between them, or None unless all have one to five digits and no sign."""
-    text = joined.replace(b"],[", b",")
-    data = np.frombuffer(text, np.uint8)
-    digits = data[1:-1] - np.uint8(_ZERO)
-    commas = np.flatnonzero(data[1:-1] == _COMMA)
-    if np.count_nonzero(digits < 10) + len(commas) != len(digits):
+def _integers(joined: bytes, n: int, width: int) -> NDArray[np.int32] | None:
+    """[n, width] numbers of n arrays with commas between them; None unless all have one to five digits and no sign."""
+    # The first number needs something to reach back into, see below.
+    data = np.frombuffer(b"0" * _DIGITS + joined + b",", np.uint8)
+    text, digits = data[_DIGITS:], data - np.uint8(_ZERO)
+    commas = np.flatnonzero(text == _COMMA)
+    if np.count_nonzero(digits < 10) - _DIGITS + len(commas) + 2 * n != len(text):
         # JSON has no whitespace inside a number, so what is left without it are the same numbers.
-        stripped = text.translate(None, _WHITESPACE)
-        return _integers(stripped) if len(stripped) < len(text) else None
-    if text[:1] != b"[" or text[-1:] != b"]":
+        stripped = joined.translate(None, _WHITESPACE)
+        return _integers(stripped, n, width) if len(stripped) < len(joined) else None
+    if len(commas) != n * width:
         return None
-    ends = np.append(commas, len(digits))
-    lengths = np.diff(ends, prepend=-1) - 1
-    if lengths.min() < 1 or lengths.max() > _DIGITS:
+    ends = commas.reshape(n, width)
+    opening, closing = np.append(0, ends[:-1, -1] + 1), ends[:, -1] - 1
+    # The only other signs are 2 n; where these are the brackets, every array has as many numbers as there should be.
+    if (text[opening] != _OPEN).any() or (text[closing] != _CLOSE).any():
         return None
-    last = ends - 1
-    values: Floats = digits[last].astype(np.float64)
-    for place in range(1, int(lengths.max())):
-        # A short number reaches into its neighbour here, and the first one around to the end: both count as 0.
-        values += np.where(lengths > place, digits[last - place], 0) * 10.0**place
+    ends[:, -1] -= 1
+    lengths = np.diff(ends, axis=1, prepend=opening[:, None]) - 1
+    longest = int(lengths.max())
+    if lengths.min() < 1 or longest > _DIGITS:
+        return None
+    values: NDArray[np.int32] = digits[_DIGITS - 1 :][ends].astype(np.int32)
+    for place in range(1, longest):
+        digit = digits[_DIGITS - 1 - place :][ends]
+        # A short number reaches into its neighbour here.
+        digit *= lengths > place
+        values += digit * np.int32(10**place)
     return values

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -38,8 +39,8 @@ class Parsed:
 
     buffer: bytes
     top: bytes
-    rows: list[msgspec.Raw]
-    image_rows: list[msgspec.Raw]
+    rows: Sequence[Any]
+    image_rows: Sequence[Any]
     results: bool
 
 
@@ -48,10 +49,18 @@ def parse(path: Path, collector: Collector | None = None) -> Parsed:
 
     Raises FormatError for anything that is not JSON of COCO's shape, with the place as far as it can be known.
     """
-    buffer = read_bytes(path)
-    if buffer.startswith(BOM):
-        buffer = buffer[len(BOM) :]
+    return parse_text(read_text(path), path, collector)
+
+
+def read_text(path: Path) -> bytes:
+    """The whole file without its mark. Raises FormatError where it is empty or not UTF-8."""
+    buffer = read_bytes(path).removeprefix(BOM)
     check_text(buffer, path)
+    return buffer
+
+
+def parse_text(buffer: bytes, path: Path, collector: Collector | None = None) -> Parsed:
+    """`parse` of a file that was read."""
     if collector is None or collector.mode == "raise":
         return _taken_apart(buffer, path)
     try:

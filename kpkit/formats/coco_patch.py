@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-import numpy as np
 
-from kpkit.formats.jsonrows import MemoryRows, RowSource
+from kpkit.formats.jsonrows import MemoryRows, RowSource, address
 
 Splice = tuple[int, int, bytes]
 
@@ -93,10 +92,5 @@ def _exchanged(row: bytes, fields: Mapping[str, bytes], numbers: Mapping[int, by
 
 def _span(part: Any, whole: bytes) -> tuple[int, int]:
     """Where a raw value stands in the text it was decoded from."""
-    start = _address(part) - _address(whole)
+    start = address(part) - address(whole)
     return start, start + len(memoryview(part))
-
-
-def _address(data: Any) -> int:
-    address: int = np.frombuffer(data, np.uint8).__array_interface__["data"][0]
-    return address

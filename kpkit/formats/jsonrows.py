@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from kpkit.core.dataset import Dataset
 from kpkit.core.skeleton import Skeleton
+from kpkit.formats.jsonspans import Spans
 from kpkit.formats.rowdiff import differs, extras_differ
 
 Index = NDArray[np.int64]
@@ -59,7 +60,7 @@ class MemoryRows:
     """Rows as slices of one buffer (or as single byte strings)."""
 
     buffer: bytes
-    rows: Sequence[Any]  # msgspec.Raw views of the buffer, or bytes
+    rows: Sequence[Any]  # views of the buffer, or bytes
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -75,12 +76,13 @@ class MemoryRows:
             for at in range(first, last + 1, JOINED):
                 yield comma
                 # Joined anew, so that the same rows are the same bytes wherever they are kept.
-                yield b",".join(self.rows[at : min(at + JOINED, last + 1)])
+                rows = self.rows[at : min(at + JOINED, last + 1)]
+                yield rows.joined() if isinstance(rows, Spans) else b",".join(rows)
                 comma = b","
 
     def start(self, index: int) -> int:
         """Where the row begins in the buffer."""
-        return _address(self.rows[index]) - _address(self.buffer)
+        return address(self.rows[index]) - address(self.buffer)
 
     def end(self, index: int) -> int:
         """Where the row ends in the buffer."""
@@ -101,7 +103,8 @@ def runs(index: Index) -> Iterator[tuple[int, int]]:
     yield from zip(firsts.tolist(), lasts.tolist(), strict=True)
 
 
-def _address(data: Any) -> int:
+def address(data: Any) -> int:
+    """Where the bytes of a buffer or of a view stand in memory."""
     address: int = np.frombuffer(data, np.uint8).__array_interface__["data"][0]
     return address
 
