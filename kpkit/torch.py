@@ -70,6 +70,15 @@ class ShardDataset(Dataset[dict[str, Any]]):
         self.shards = _ShardDataset(folder, names=names, dtype=dtype)
         self.flip = float(flip)
 
+    @property
+    def spatial_weights(self) -> torch.Tensor | None:
+        """Weights by place, factors of a loss: float32 [H,W], which batches of [n,K,H,W] are multiplied by.
+
+        None where the shards were made without.
+        """
+        weights = self.shards.spatial_weights
+        return None if weights is None else torch.from_numpy(weights)
+
     def __len__(self) -> int:
         return len(self.shards)
 

@@ -76,6 +76,15 @@ OccludedTarget = Annotated[
         rich_help_panel=TARGETS,
     ),
 ]
+SpatialWeights = Annotated[
+    Literal["none", "center"],
+    typer.Option(
+        "--spatial-weights",
+        metavar="RULE",
+        help="Weights by place, stored once a shard: none, or center (half as much again in the middle).",
+        rich_help_panel=TARGETS,
+    ),
+]
 DType = Annotated[
     Literal["float16", "float32", "uint8"],
     typer.Option("--dtype", metavar="NAME", help="Of the targets: float16, float32, uint8.", rich_help_panel=SHARDS),

@@ -101,7 +101,7 @@ def _print_info(console: Console, found: ShardsInfo) -> None:
         [
             f"  {name}",
             said["dtype"],
-            "n x " + " x ".join(map(str, said["shape"])) if said["shape"] else "n",
+            " x ".join(map(str, [*({"shard": []}.get(said.get("per", ""), ["n"])), *said["shape"]])),
             f"{said['scale']:g}" if said["scale"] != 1 else "",
             f"{said['offset']:g}" if said["offset"] else "",
         ]

@@ -75,7 +75,7 @@ def _report(job: HeatmapsJob, work: Work) -> HeatmapsReport:
         persons=len(work.people),
         samples=len(work.people) * len(plan.copies) * plan.flips,
         shards=len(work.names),
-        arrays={name: array.nbytes for name, array in work.layout.items()},
+        arrays={name: array.nbytes for name, array in work.layout.items() if array.per != "shard"},
         losses=work.people.losses,
     )
 
@@ -140,16 +140,7 @@ def _manifest(work: Work, made: dict[str, Rendered], report: HeatmapsReport) -> 
         compression=plan.compression,
         codec=plan.codec,
         skeleton=plan.skeleton.to_dict(),
-        arrays={
-            name: {
-                "shape": list(array.shape),
-                "dtype": array.dtype,
-                "dense": array.dense,
-                "scale": array.scale,
-                "offset": array.offset,
-            }
-            for name, array in work.layout.items()
-        },
+        arrays={name: array.to_dict() for name, array in work.layout.items()},
         job=job,
         fingerprint=work.fingerprint,
         versions=work.versions,

@@ -20,6 +20,7 @@ INPUT_SIZE = (256, 192)
 SHARD_SAMPLES = 4096
 
 OccludedTarget = Literal["ignore", "absent", "keep"]
+SpatialWeights = Literal["none", "center"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,7 @@ class HeatmapsJob:
     recipe         None: every person once, cut straight        copies  augmented copies a person (with a recipe)
     include_original  the straight crops, too, beside the copies of a recipe
     flip_copies    every sample a second time, mirrored
+    spatial_weights  weights by place, stored once a shard: none, or a rule of kpkit.targets.weights
     occluded_target  what the target of a covered joint is      padding  how much larger than its box a crop is
     resume         keep what an earlier run of the same job finished
     scheduler      of a Dask cluster; "": `workers` processes here         wait  for another run on the output
@@ -56,6 +58,7 @@ class HeatmapsJob:
     include_original: bool = False
     flip_copies: bool = False
     occluded_target: OccludedTarget = "ignore"
+    spatial_weights: SpatialWeights = "none"
     padding: float = 1.25
     seed: int = 0
     workers: int = 1

@@ -21,11 +21,11 @@ from kpkit.core.skeleton import Skeleton
 from kpkit.guard import resolve_inside
 from kpkit.pipelines.augment_images import patch_files
 from kpkit.pipelines.augment_masks import IMAGE_FIELDS, PERSON_FIELDS, MaskRef, mask_of
-from kpkit.pipelines.heatmaps_job import OccludedTarget
+from kpkit.pipelines.heatmaps_job import OccludedTarget, SpatialWeights
 from kpkit.pipelines.heatmaps_people import COLUMNS, People, Pictured
-from kpkit.targets.base import StoredType
+from kpkit.targets.base import Codec, StoredType
 from kpkit.targets.deflate import Compression
-from kpkit.targets.shard_layout import IdentityTypes, Store
+from kpkit.targets.shard_layout import ArrayLayout, IdentityTypes, Store, layout_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +52,7 @@ class RenderPlan:
     occluded_target: OccludedTarget
     covers: bool
     with_images: bool
+    spatial_weights: SpatialWeights
     folder: Path
     attributes: dict[str, Any]
     exif: str = "auto"
@@ -232,7 +233,23 @@ def plan_document(plan: RenderPlan) -> dict[str, Any]:
     skip = {"folder", "making", "attributes", "upper", "skeleton", "recipe", "identity"}
     document = {f.name: getattr(plan, f.name) for f in fields(plan) if f.name not in skip}
     document["copies"] = list(plan.copies)
+    if plan.spatial_weights == "none":
+        # As it was before there were such weights: what is finished stays so.
+        del document["spatial_weights"]
     recipe = plan.recipe.to_dict()
     recipe["albumentations"] = Path(plan.recipe.albumentations).name
     identity = {"dtypes": dict(plan.identity.dtypes), "encodings": dict(plan.identity.encodings)}
     return {**document, "skeleton_hash": plan.skeleton.content_hash, "recipe": recipe, "identity": identity}
+
+
+def plan_layout(plan: RenderPlan, codec: Codec) -> dict[str, ArrayLayout]:
+    """The arrays of the plan's shards."""
+    return layout_of(
+        codec,
+        plan.dtype,
+        plan.store,
+        plan.identity,
+        with_images=plan.with_images,
+        with_regions=plan.covers,
+        spatial=plan.spatial_weights,
+    )

@@ -21,16 +21,17 @@ from kpkit.errors import UsageError
 from kpkit.lock import check_unlocked, holder
 from kpkit.pipelines.augment import UPPER
 from kpkit.pipelines.heatmaps_folder import check_output
-from kpkit.pipelines.heatmaps_job import INPUT_SIZE, HeatmapsJob
+from kpkit.pipelines.heatmaps_job import INPUT_SIZE, HeatmapsJob, SpatialWeights
 from kpkit.pipelines.heatmaps_people import People, read_people
-from kpkit.pipelines.heatmaps_plan import RenderPlan, crops_of, identity_types, plan_document
+from kpkit.pipelines.heatmaps_plan import RenderPlan, crops_of, identity_types, plan_document, plan_layout
 from kpkit.pipelines.images import image_folder
 from kpkit.pipelines.load import folder_of_images
 from kpkit.pipelines.parts import open_labels
 from kpkit.targets.base import Codec
 from kpkit.targets.deflate import deflater_name, zstd_filter
 from kpkit.targets.make import make_codec
-from kpkit.targets.shard_layout import COORDINATES, KIND, SCHEMA_VERSION, Layout, layout_of, shard_name
+from kpkit.targets.shard_layout import COORDINATES, KIND, SCHEMA_VERSION, Layout, shard_name
+from kpkit.targets.weights import spatial_map
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,7 @@ def prepare(job: HeatmapsJob, collector: Collector) -> Work:
     versions = _versions(job, plan)
     fingerprint = _fingerprint(plan, versions)
     plan = replace(plan, attributes=_attributes(plan, versions, fingerprint))
-    layout = layout_of(
-        codec, plan.dtype, plan.store, plan.identity, with_images=plan.with_images, with_regions=plan.covers
-    )
+    layout = plan_layout(plan, codec)
     opens = plan.with_images or bool(people.image_masks) or bool(people.person_masks)
     root = (images or image_folder(job.source.images, people.dataset)) if opens else None
     if root is not None and job.scheduler and not storage.is_remote(root):
@@ -176,11 +175,24 @@ def _plan(job: HeatmapsJob, recipe: Recipe | None, people: People, codec: Codec,
         occluded_target=job.occluded_target,
         covers=topdown.occlusion is not None or bool(people.image_masks) or bool(people.person_masks),
         with_images=job.with_images,
+        spatial_weights=_spatial(job, codec),
         folder=storage.stand_in(output),
         attributes={},
         exif=job.exif,
         max_pixels=job.max_pixels,
     )
+
+
+def _spatial(job: HeatmapsJob, codec: Codec) -> SpatialWeights:
+    if job.spatial_weights != "none":
+        spatial_map(job.spatial_weights, codec.heatmap_size)
+        if not any(spec.is_map for spec in codec.spec().values()):
+            raise UsageError(
+                f"codec '{codec.name}' has no maps whose cells could be weighted",
+                code="KP-HEATMAPS-SPATIAL",
+                help="leave --spatial-weights out, or choose another codec",
+            )
+    return job.spatial_weights
 
 
 def _versions(job: HeatmapsJob, plan: RenderPlan) -> dict[str, str]:
@@ -231,5 +243,5 @@ def _attributes(plan: RenderPlan, versions: dict[str, str], fingerprint: str) ->
 def _crops_a_shard(job: HeatmapsJob, plan: RenderPlan, layout: Layout) -> int:
     samples = job.shard_samples
     if job.shard_bytes:
-        samples = job.shard_bytes // max(1, sum(array.nbytes for array in layout.values()))
+        samples = job.shard_bytes // max(1, sum(array.nbytes for array in layout.values() if array.per != "shard"))
     return max(1, samples // plan.flips)

@@ -19,13 +19,14 @@ from kpkit.core.skeleton import Skeleton
 from kpkit.execute import Failure
 from kpkit.pipelines.heatmaps_crops import Crops, expand, mirror, place
 from kpkit.pipelines.heatmaps_pictures import Pictures
-from kpkit.pipelines.heatmaps_plan import RenderPlan, ShardTask, encode_id
+from kpkit.pipelines.heatmaps_plan import RenderPlan, ShardTask, encode_id, plan_layout
 from kpkit.targets.base import Codec
 from kpkit.targets.make import from_parameters
 from kpkit.targets.manifest import ShardEntry
-from kpkit.targets.shard_layout import IDENTITY, IMAGE, REGION, Array, Layout, layout_of
+from kpkit.targets.shard_layout import IDENTITY, IMAGE, REGION, SPATIAL, Array
 from kpkit.targets.shard_targets import SampleLabels, dense_of, points_of
 from kpkit.targets.shard_write import ShardWriter, sha256_of
+from kpkit.targets.weights import spatial_map
 
 BLOCK = 128
 
@@ -96,6 +97,8 @@ def render_shard(plan: RenderPlan, job_fingerprint: str, task: ShardTask) -> Ren
     crops = expand(task, plan.copies)
     capacity = (task.high - task.low) * plan.flips
     with ShardWriter(path, layout, capacity, plan.compression, attributes, plan.making) as writer:
+        if SPATIAL in layout:
+            writer.put(SPATIAL, spatial_map(plan.spatial_weights, codec.heatmap_size))
         for first in range(0, len(crops.person), BLOCK):
             arrays = _block(plan, task, codec, crops.part(first, first + BLOCK), pictures, done)
             with done.timed("write"):
@@ -107,13 +110,6 @@ def render_shard(plan: RenderPlan, job_fingerprint: str, task: ShardTask) -> Ren
             done.entry = ShardEntry(task.path, writer.count, size, digest, fingerprint, images, done.covered, failed)
     done.seconds["total"] = time.perf_counter() - started
     return done
-
-
-def plan_layout(plan: RenderPlan, codec: Codec) -> Layout:
-    """The arrays of the plan's shards."""
-    return layout_of(
-        codec, plan.dtype, plan.store, plan.identity, with_images=plan.with_images, with_regions=plan.covers
-    )
 
 
 def codec_of(plan: RenderPlan) -> Codec:

@@ -42,6 +42,9 @@ def show(folder: Path, output: Path, *, samples: int = 8, force: bool = False) -
         tiles = [draw_sample(shards, shards[index]) for index in chosen]
         captions = [_caption(shards[index]) for index in chosen]
         height, width = shards.codec.input_size
+        if shards.spatial_weights is not None:
+            tiles.append(draw_spatial(shards.spatial_weights, (height, width)))
+            captions.append("spatial weights: {:.2f} to {:.2f}".format(*_ends(shards.spatial_weights)))
     scale = min(1.0, 320 / height)
     size = (round((2 * width + GAP) * scale), round((height + STRIP) * scale))
     sheet = contact_sheet(tiles, captions, tile_size=size, title=_title(shards), cut_off=True)
@@ -80,6 +83,26 @@ def draw_sample(shards: ShardDataset, sample: dict[str, Any]) -> Picture:
     tile[:height, width + GAP :] = targets
     _weights(tile[height:], sample["weights"], skeleton)
     return tile
+
+
+def draw_spatial(weights: Values, input_size: tuple[int, int]) -> Picture:
+    """The weights by place, in the size of a sample's tile: the lighter, the more a cell counts.
+
+    weights  [H,W]  float32    input_size  (height, width)
+
+    returns  [h+18,2w+6,3]  uint8 BGR
+    """
+    height, width = input_size
+    low, high = _ends(weights)
+    grey = np.rint((weights - low) / max(high - low, 1e-9) * 215.0 + 40.0).astype(np.uint8)
+    tile = np.full((height + STRIP, 2 * width + GAP, 3), PAPER, np.uint8)
+    left = (tile.shape[1] - width) // 2
+    tile[:height, left : left + width] = cv2.resize(grey, (width, height), interpolation=cv2.INTER_NEAREST)[..., None]
+    return tile
+
+
+def _ends(weights: Values) -> tuple[float, float]:
+    return float(weights.min()), float(weights.max())
 
 
 def target_maps(shards: ShardDataset, sample: dict[str, Any]) -> Values:

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any
+from typing import Any, get_args
 
 from kpkit.errors import FormatError
 from kpkit.targets.base import Codec
 from kpkit.targets.make import from_parameters
 from kpkit.targets.manifest import Manifest
-from kpkit.targets.shard_layout import IDENTITY, IMAGE, MAX_SAMPLE, REGION, ArrayLayout, Layout, label_arrays
+from kpkit.targets.shard_layout import (
+    IDENTITY,
+    IMAGE,
+    MAX_SAMPLE,
+    REGION,
+    SPATIAL,
+    ArrayLayout,
+    Layout,
+    Per,
+    label_arrays,
+)
+from kpkit.targets.weights import SPATIAL_RULES
 
 _DTYPE = re.compile(r"bool|u?int(?:8|16|32|64)|float(?:16|32|64)|S[1-9][0-9]{0,6}")
 MAX_SIDE, MAX_AXES = 1 << 24, 8
@@ -58,33 +69,46 @@ def codec_from(manifest: Manifest, layout: Layout) -> Codec:
             _agree(name, layout.get(name), tuple(spec.shape), manifest.dtype)
         elif math.prod(spec.shape) * 4 > MAX_SAMPLE:
             raise _refuse(f"a sample of '{name}' would be too large", got=str(tuple(spec.shape)))
+    if spatial_rule(manifest) != "none" or SPATIAL in layout:
+        _agree(SPATIAL, layout.get(SPATIAL), codec.heatmap_size, "float32", "shard")
     for name, shape in ((REGION, codec.heatmap_size), (IMAGE, (*codec.input_size, 3))):
         if name in layout:
             _agree(name, layout[name], shape, "uint8")
     return codec
 
 
+def spatial_rule(manifest: Manifest) -> str:
+    """The rule of the weights by place, "none" where there are none. Raises FormatError for an unknown one."""
+    rule = manifest.job.get("spatial_weights", "none")
+    if not isinstance(rule, str) or rule not in ("none", *SPATIAL_RULES):
+        raise _refuse("the manifest has no such rule for weights by place", got=str(rule)[:80])
+    return rule
+
+
 def _array(name: str, said: Any) -> ArrayLayout:
     try:
         shape = tuple(int(side) for side in said["shape"])
         scale, offset = float(said["scale"]), float(said["offset"])
-        found = ArrayLayout(shape, str(said["dtype"]), bool(said["dense"]), scale, offset)
+        per = said.get("per", "sample")
+        found = ArrayLayout(shape, str(said["dtype"]), bool(said["dense"]), scale, offset, per=per)
         good = _DTYPE.fullmatch(found.dtype) is not None and len(shape) < MAX_AXES
         good = (
             good
+            and per in get_args(Per)
+            and not (found.dense and per != "sample")
             and all(0 < side < MAX_SIDE for side in shape)
             and abs(scale) <= MAX_NUMBER
             and abs(offset) <= MAX_NUMBER
         )
-    except (KeyError, TypeError, ValueError, OverflowError):
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
         good = False
     if not good:
         raise _refuse(f"the manifest does not say what '{name}' is", got=str(said)[:120])
     return found
 
 
-def _agree(name: str, said: ArrayLayout | None, shape: tuple[int, ...], dtype: str) -> None:
-    if said is None or (said.shape, said.dtype) != (shape, dtype):
+def _agree(name: str, said: ArrayLayout | None, shape: tuple[int, ...], dtype: str, per: Per = "sample") -> None:
+    if said is None or (said.shape, said.dtype, said.per) != (shape, dtype, per):
         got = "nothing" if said is None else f"{list(said.shape)} of {said.dtype}"
         raise _refuse(f"'{name}' is not what shards hold", expected=f"{list(shape)} of {dtype}", got=got)
 

@@ -26,7 +26,7 @@ Group = tuple[Shard, NDArray[np.int64], NDArray[np.int64]]
 
 def stored_names(manifest: Manifest, layout: Layout, codec: Callable[[], Codec]) -> list[str]:
     """What a sample has: what is stored and, in a store of parameters, what is rendered from them."""
-    names = list(layout)
+    names = [name for name, array in layout.items() if array.per != "shard"]
     if manifest.store == "params":
         names += [name for name in codec().spec() if name not in layout]
     return names

@@ -27,7 +27,7 @@ from kpkit.targets.shard_arrays import (
     stored_names,
     to_values,
 )
-from kpkit.targets.shard_layout import IDENTITY, MANIFEST, POINTS, REGION, Array, ArrayLayout
+from kpkit.targets.shard_layout import IDENTITY, MANIFEST, POINTS, REGION, SPATIAL, Array, ArrayLayout
 from kpkit.targets.shard_mirror import NEEDS, mirror_samples
 from kpkit.targets.shard_read import Shard
 
@@ -114,6 +114,17 @@ class ShardDataset:
         except KpkitError as error:
             raise error.at(str(self.folder / MANIFEST)) from None
 
+    @cached_property
+    def spatial_weights(self) -> NDArray[np.float32] | None:
+        """Weights by place, factors of a loss for every sample, mirrored or not.  [H,W] float32
+
+        None where the shards were made without (`kpkit heatmaps --spatial-weights`).
+        """
+        if SPATIAL not in self._layout or not self._shards:
+            return None
+        weights: NDArray[np.float32] = self._shard(0).labels[SPATIAL].copy()
+        return weights
+
     def read(self, indices: Sequence[int] | NDArray[np.int64], *, flip: NDArray[np.bool_] | bool = False) -> Batch:
         """The samples of these numbers, in that order.
 
@@ -191,7 +202,7 @@ class ShardDataset:
 
     def labels(self) -> Batch:
         """The labels of all samples, without targets and pictures: name -> [n, ...]."""
-        names = [name for name, layout in self._layout.items() if not layout.dense]
+        names = [name for name, array in self._layout.items() if not array.dense and array.per != "shard"]
         parts = [self._shard(number).labels for number in range(len(self._shards))]
         found: Batch = {}
         for name in names:

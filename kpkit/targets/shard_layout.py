@@ -16,6 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from kpkit.errors import UsageError
 from kpkit.targets.base import Codec, StoredType
+from kpkit.targets.weights import SPATIAL_RULES
 
 SCHEMA_VERSION = 1
 KIND = "kpkit.shard"
@@ -28,6 +29,7 @@ MAX_SAMPLE = 1 << 30
 
 Array = NDArray[Any]
 Store = Literal["heatmaps", "params"]
+Per = Literal["sample", "shard"]
 
 COORDINATES = (
     "keypoints are x, y in pixels of the input, 0-based, (0, 0) is the centre of the top-left pixel; "
@@ -40,6 +42,7 @@ class ArrayLayout:
     """One array of a shard.
 
     shape          of one sample    dtype  numpy's name of the type, e.g. "float16", "S24"
+    per            what has one: each sample, on the first axis; or the shard as a whole, without such an axis
     dense          chunks of one sample, compressed; else contiguous
     scale, offset  value = stored * scale + offset
     about          one line, stored with the array
@@ -51,10 +54,20 @@ class ArrayLayout:
     scale: float = 1.0
     offset: float = 0.0
     about: str = ""
+    per: Per = "sample"
+
+    def stored_shape(self, samples: int) -> tuple[int, ...]:
+        """The shape of the whole array in a shard of so many samples."""
+        return self.shape if self.per == "shard" else (samples, *self.shape)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As the manifest has it."""
+        said = {name: getattr(self, name) for name in ("dtype", "dense", "scale", "offset")}
+        return {"shape": list(self.shape), **said} | ({"per": self.per} if self.per != "sample" else {})
 
     @property
     def nbytes(self) -> int:
-        """Bytes of one sample before compression."""
+        """Bytes of one sample before compression; of the whole array where the shard has one."""
         return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
 
@@ -78,6 +91,7 @@ _LABELS: dict[str, tuple[tuple[int | str, ...], str, str]] = {
 IDENTITY = ("instance_id", "image_id", "image_path")
 REGION = "occlusion_mask"
 IMAGE = "image"
+SPATIAL = "spatial_weights"
 POINTS = ("mu", "sigma")
 
 
@@ -100,8 +114,11 @@ def layout_of(
     *,
     with_images: bool = False,
     with_regions: bool = False,
+    spatial: str = "none",
 ) -> dict[str, ArrayLayout]:
     """All arrays of a shard, in the order in which they are written.
+
+    spatial  rule of the weights by place, see `kpkit.targets.weights.spatial_map`; "none": there are none
 
     Raises UsageError where the type cannot hold the codec's values.
     """
@@ -116,6 +133,9 @@ def layout_of(
     if with_images:
         shape = (*codec.input_size, 3)
         found[IMAGE] = ArrayLayout(shape, "uint8", dense=True, about="the crop, BGR")
+    if spatial != "none":
+        about = f"{SPATIAL_RULES[spatial]}; of each cell in the loss, the same for every sample, mirrored or not"
+        found[SPATIAL] = ArrayLayout((height, width), "float32", about=about, per="shard")
     return found
 
 

@@ -119,15 +119,17 @@ def _dataset(path: Path, file: Any, name: str, array: ArrayLayout, samples: int,
     kind = plist.get_layout()
     if kind == h5py.h5d.VIRTUAL or plist.get_external_count():
         raise _refuse(path, f"the values of '{name}' are in another file", expected="values in the shard itself")
-    shape = (samples, *array.shape)
+    shape = array.stored_shape(samples)
     if dataset.shape != shape or dataset.dtype != np.dtype(array.dtype):
         expected = f"{list(shape)} of {array.dtype}, as the manifest says"
         raise _refuse(path, f"'{name}' has another form", expected=expected, got=f"{dataset.shape} of {dataset.dtype}")
     if array.dense:
         if kind != h5py.h5d.CHUNKED or dataset.chunks != (1, *array.shape) or array.nbytes > MAX_SAMPLE:
             raise _refuse(path, f"'{name}' is stored in another way", expected="chunks of one sample")
-    elif samples and (kind not in (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT) or samples * array.nbytes > size):
-        raise _refuse(path, f"'{name}' claims more than the file holds", got=f"{samples * array.nbytes:,} bytes")
+        return dataset
+    count = math.prod(shape) * np.dtype(array.dtype).itemsize
+    if count and (kind not in (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT) or count > size):
+        raise _refuse(path, f"'{name}' claims more than the file holds", got=f"{count:,} bytes")
     return dataset
 
 

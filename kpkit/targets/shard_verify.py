@@ -15,12 +15,13 @@ from kpkit.errors import KpkitError
 from kpkit.guard import resolve_inside
 from kpkit.targets.base import Codec, Points
 from kpkit.targets.manifest import Manifest, ShardEntry
-from kpkit.targets.manifest_checks import codec_from, layout_from
+from kpkit.targets.manifest_checks import codec_from, layout_from, spatial_rule
 from kpkit.targets.shard_arrays import read_stored
-from kpkit.targets.shard_layout import KIND, POINTS, REGION, SCHEMA_VERSION, Array
+from kpkit.targets.shard_layout import KIND, POINTS, REGION, SCHEMA_VERSION, SPATIAL, Array
 from kpkit.targets.shard_read import Shard
 from kpkit.targets.shard_targets import SampleLabels, dense_of, points_of
 from kpkit.targets.shard_write import sha256_of
+from kpkit.targets.weights import spatial_map
 
 BLOCK = 64
 # By how much targets may differ from those rendered here, by another kernel or version: stored units of each type.
@@ -61,6 +62,7 @@ def _checks(folder: Path, manifest: Manifest, entry: ShardEntry) -> Iterator[Fin
         shard = Shard(path, layout_from(manifest), entry.samples)
         yield from _attributes(shard, manifest, entry)
         yield from _labels(shard, entry)
+        yield from _spatial(shard, manifest, entry)
         yield from _targets(shard, manifest, entry)
         shard.close()
     except KpkitError as error:
@@ -121,6 +123,17 @@ def _labels(shard: Shard, entry: ShardEntry) -> Iterator[Finding]:
     ]
     for name, bad, message in checks:
         yield from _finding(entry, name, bad, message)
+
+
+def _spatial(shard: Shard, manifest: Manifest, entry: ShardEntry) -> Iterator[Finding]:
+    """The weights by place are those of their rule."""
+    rule = spatial_rule(manifest)
+    if rule == "none":
+        return
+    said, wanted = shard.labels[SPATIAL], spatial_map(rule, tuple(manifest.codec["heatmap_size"]))
+    if said.shape != wanted.shape or not np.allclose(said, wanted, atol=1e-6):
+        message = f"the weights by place are not those of the rule '{rule}'"
+        yield Finding(f"{entry.path}: {SPATIAL}", "KP-SHARD-VALUE", message)
 
 
 def _any(bad: NDArray[np.bool_], keep: int = 1) -> NDArray[np.bool_]:

@@ -76,12 +76,14 @@ class ShardWriter:
     def append(self, arrays: Mapping[str, Array]) -> None:
         """Add b samples.
 
-        arrays  name -> [b, *shape], every array of the layout, in its type
+        arrays  name -> [b, *shape], every array of the layout that samples have, in its type
 
         Raises OutputError where they cannot be written.
         """
         first = self.count
         for name, layout in self._layout.items():
+            if layout.per == "shard":
+                continue
             values = np.ascontiguousarray(arrays[name], layout.dtype)
             if values.shape[1:] != layout.shape:
                 raise ValueError(f"{name}: {values.shape[1:]} is not {layout.shape}")
@@ -94,6 +96,10 @@ class ShardWriter:
             except (OSError, RuntimeError) as error:
                 raise self._error(error) from error
         self.count += len(values)
+
+    def put(self, name: str, values: Array) -> None:
+        """Set an array that the shard as a whole has."""
+        self._labels[name] = [np.ascontiguousarray(values, self._layout[name].dtype)]
 
     def finish(self) -> tuple[int, str]:
         """Close, sync and rename; returns size in bytes and SHA-256. Raises OutputError."""
@@ -140,7 +146,7 @@ class ShardWriter:
 
     def _create_label(self, name: str, layout: ArrayLayout) -> None:
         parts = self._labels[name]
-        values = np.concatenate(parts) if parts else np.zeros((0, *layout.shape), layout.dtype)
+        values = np.concatenate(parts) if parts else np.zeros(layout.stored_shape(0), layout.dtype)
         dataset = self._file.create_dataset(name, data=values, track_times=False)
         _describe(dataset, layout)
 

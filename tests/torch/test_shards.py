@@ -110,3 +110,14 @@ def test_without_pytorch_the_error_names_the_extra(monkeypatch):
     with pytest.raises(kpkit.MissingExtraError) as missing:
         __import__("kpkit.torch")
     assert "kpkit[torch]" in missing.value.help
+
+
+def test_weights_by_place_multiply_batches(tmp_path):
+    shards(dataset(tmp_path / "data"), tmp_path / "out", spatial_weights="center")
+    import kpkit.torch
+
+    found = kpkit.torch.ShardDataset(tmp_path / "out")
+    batch = found.collate(found.__getitems__([0, 3, 5]))
+    factor = batch["weights"][:, :, None, None] * found.spatial_weights
+    assert factor.shape == batch["heatmaps"].shape
+    assert float(factor[0, 0, 8, 6]) == 1.5
