@@ -9,11 +9,16 @@ import zlib
 from functools import cache
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kpkit.errors import MissingExtraError
 
 Compression = Literal["gzip", "zstd", "none"]
 
-LEVEL = 1
+LEVEL, STORED = 1, 0
+# Pixels of three bytes fall into step with words of eight after so many words.
+PERIOD = 3
 # Numbers of the filters in HDF5's registry.
 DEFLATE, ZSTD = 1, 32015
 
@@ -32,9 +37,9 @@ def deflater_name() -> str:
     """Which library makes the streams, with its version: other versions may make other bytes."""
     module = deflater()
     if module is zlib:
-        return f"zlib {zlib.ZLIB_RUNTIME_VERSION}, level {LEVEL}, pictures by runs"
+        return f"zlib {zlib.ZLIB_RUNTIME_VERSION}, level {LEVEL}, photographs stored"
     version = getattr(module, "ZLIBNG_RUNTIME_VERSION", None) or getattr(module, "ZLIBNG_VERSION", "")
-    return f"zlib-ng {version}, level {LEVEL}, pictures by runs"
+    return f"zlib-ng {version}, level {LEVEL}, photographs stored"
 
 
 def compress(data: Any) -> bytes:
@@ -43,14 +48,16 @@ def compress(data: Any) -> bytes:
     return stream
 
 
-def compress_picture(data: Any) -> bytes:
-    """The same for pixels, where no piece repeats further back: only runs are looked for.
+def compress_picture(data: NDArray[np.uint8]) -> bytes:
+    """The same for the pixels of a crop, [h,w,3]. Those of a photograph go into the stream as they are.
 
-    On crops of photographs that takes two thirds of the time and gives the same size; measured, not derived.
+    Searching them takes forty times as long as all else that is done to write them and makes them a tenth to a fifth
+    smaller. So they are compressed only where a quarter is plain: eight bytes that equal those eight pixels before.
     """
-    stream = deflater().compressobj(LEVEL, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_RLE)
-    packed: bytes = stream.compress(data) + stream.flush()
-    return packed
+    words = data.reshape(-1)[: data.size // 8 * 8].view(np.uint64)
+    plain = np.count_nonzero(words[PERIOD:] == words[:-PERIOD])
+    stream: bytes = deflater().compress(data, LEVEL if plain >= len(words) / 4 else STORED)
+    return stream
 
 
 def decompress(stream: bytes, size: int) -> bytes:

@@ -25,10 +25,10 @@ def noise(low: int, count: int) -> np.ndarray:
 
 @given(low=st.integers(0, 255), size=st.integers(1, 5000), seed=st.integers(0, 2**32 - 1))
 def test_no_stream_is_longer_than_the_bound_and_each_gives_its_bytes_back(low: int, size: int, seed: int) -> None:
-    data = np.random.default_rng(seed).integers(low, 256, size).astype(np.uint8).tobytes()
+    data = np.random.default_rng(seed).integers(low, 256, size).astype(np.uint8)
     for stream in (deflate.compress(data), deflate.compress_picture(data)):
         assert len(stream) <= deflate.most_compressed(size)
-        assert deflate.decompress(stream, size) == data
+        assert deflate.decompress(stream, size) == zlib.decompress(stream) == data.tobytes()
 
 
 @pytest.mark.parametrize("low", [0, 144, 200])
@@ -37,9 +37,24 @@ def test_a_large_chunk_of_noise_stays_below_the_bound(low: int, library: str, mo
     if library == "zlib":
         module: Any = zlib
         monkeypatch.setattr(deflate, "deflater", lambda: module)
-    data = noise(low, 20).tobytes()
+    data = noise(low, 20)
     for compress in (deflate.compress, deflate.compress_picture):
-        assert len(compress(data)) <= deflate.most_compressed(len(data))
+        assert len(compress(data)) <= deflate.most_compressed(data.nbytes)
+
+
+@pytest.mark.parametrize("library", ["installed", "zlib"])
+def test_a_crop_is_compressed_where_a_quarter_is_plain_and_else_stored(
+    library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if library == "zlib":
+        module: Any = zlib
+        monkeypatch.setattr(deflate, "deflater", lambda: module)
+    crop = noise(0, 1)[0]
+    stored = deflate.compress_picture(crop)
+    assert crop.nbytes < len(stored) < crop.nbytes + 64
+    assert crop[:16].tobytes() in stored
+    crop[: SIZE[0] // 3] = (90, 120, 7)
+    assert len(deflate.compress_picture(crop)) < crop.nbytes * 0.8
 
 
 @pytest.mark.parametrize("low", [0, 144])
