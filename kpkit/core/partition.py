@@ -137,6 +137,9 @@ def split(dataset: Dataset, size: int) -> Iterator[Part]:
     size  the most persons, and the most images, of a part (see `cut`)
     """
     ranges = cut(np.bincount(dataset.image_index, minlength=len(dataset.images)), size)
+    if len(ranges) == 1:
+        yield Part(dataset, np.arange(len(dataset)), 0)
+        return
     for (first, end), rows in zip(ranges, rows_by_range(dataset.image_index, ranges), strict=True):
         images = np.arange(first, end)
         columns = {name: getattr(dataset, name)[rows] for name in INSTANCE_COLUMNS}

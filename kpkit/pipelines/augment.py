@@ -6,31 +6,29 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kpkit.core.boxes import with_areas
 from kpkit.core.dataset import Dataset
-from kpkit.core.report import Collector, Loss
+from kpkit.core.report import Collector
 from kpkit.errors import OutputError
 from kpkit.execute import Failure, begin, pool_for, run_tasks
-from kpkit.formats.base import WriteOptions
-from kpkit.guard import sync_file
-from kpkit.pipelines.augment_fields import Fields, field_losses, fields_of
-from kpkit.pipelines.augment_files import place_images, remove_strays, write_rows
-from kpkit.pipelines.augment_images import SourceImage, tasks
+from kpkit.execute.base import Pool
+from kpkit.pipelines.augment_account import Account, Results
+from kpkit.pipelines.augment_files import Names, remove_labels, remove_strays
+from kpkit.pipelines.augment_images import Block, tasks
 from kpkit.pipelines.augment_job import AugmentJob, AugmentReport
 from kpkit.pipelines.augment_keep import Kept
-from kpkit.pipelines.augment_labels import Made, assemble
+from kpkit.pipelines.augment_labels import Made, Order, assemble, own_boxes
+from kpkit.pipelines.augment_output import output_of
 from kpkit.pipelines.augment_prepare import Work, prepare
-from kpkit.pipelines.augment_preview import Sheet, draw_preview, save_preview, shown_images
+from kpkit.pipelines.augment_preview import Preview, Sheet, save_preview, shown_images
+from kpkit.pipelines.augment_rows import ROWS
 from kpkit.pipelines.augment_task import Done, ImageTask, Plan, augment_or_keep
 from kpkit.pipelines.augment_work import Folder, output_folder
 from kpkit.pipelines.io import file_sizes
 
-ROWS = "augment.parquet"
 UPPER = (
     "head",
     "nose",
@@ -46,11 +44,8 @@ UPPER = (
     "thumb",
     "finger",
 )
-# What augment.parquet holds, whatever the labels' format can; of masks those of images.
-IN_ROWS = frozenset({"augment.source_image", "augment.copy", "augment.occluded_by", "augment.occlusion_mask"})
 
 Progress = Callable[[str, int, int], None]
-Results = list[tuple[SourceImage, Done]]
 
 
 def run(job: AugmentJob, progress: Progress | None = None) -> AugmentReport:
@@ -88,31 +83,35 @@ def run(job: AugmentJob, progress: Progress | None = None) -> AugmentReport:
 
 def _fill(work: Work, folder: Folder, report: AugmentReport, collector: Collector, tell: Progress) -> Sheet | None:
     """Make all that the output folder holds; returns the preview, where one is asked for."""
-    fields = fields_of(work.dataset)
-    shown = shown_images(work.dataset, work.images) if work.job.preview is not None else []
-    plan = _plan(work, folder, report.recipe_hash, shown)
-    done = _run_tasks(work, folder, plan, fields, report, tell)
-    made = [
-        Made(output, image.rows[0], [image.persons[i] for i in output.persons])
-        for image, result in done
-        for output in result.outputs
-    ]
-    augmented = assemble(work.dataset, made, fields, collector, drop_empty=work.job.drop_empty)
-    augmented = _boxes(work, made, augmented)
-    _notes(work, done, collector)
-    _account(work, report, done, augmented)
-    report.losses = [*field_losses(work.dataset, fields), *_losses(work, done, augmented)]
-    sheet = None
-    if shown:
-        tell("preview", 0, 1)
-        sheet = draw_preview(work, done, shown, folder.path)
+    remove_labels(folder.path)
+    preview = Preview(work, shown_images(work.labels.keys) if work.job.preview is not None else [])
+    plan = _plan(work, folder, report.recipe_hash, preview.shown)
+    account, output, order, kept = Account(work, report), output_of(work, folder), Order(), Names()
+    for block, done in _done_by_block(work, folder, plan, report, tell):
+        made = [
+            Made(output, image.rows[0], [image.persons[i] for i in output.persons])
+            for image, result in done
+            for output in result.outputs
+        ]
+        augmented = _assembled(work, block, made, order)
+        account.add(block, done, augmented)
+        preview.add(block, done, folder.path)
+        output.add(augmented, made)
+        for one in made:
+            kept.add(f"images/{one.output.image}")
+            kept.add(one.output.mask)
+    remove_strays(folder.path, kept)
+    report.failures.sort(key=lambda failure: failure.key)
+    account.notes(collector)
     tell("writing", 0, 1)
-    report.losses += _write(work, made, augmented, folder.path, collector)
-    return sheet
+    report.losses = account.losses(output.finish(collector))
+    if preview.shown:
+        tell("preview", 0, 1)
+    return preview.sheet()
 
 
 def _plan(work: Work, folder: Folder, recipe_hash: str, shown: list[str]) -> Plan:
-    job, skeleton = work.job, work.dataset.skeleton
+    job, skeleton = work.job, work.labels.head.skeleton
     upper = [any(part in name.lower() for part in UPPER) for name in skeleton.keypoints]
     recipe = job.recipe
     if job.scheduler and recipe.albumentations:
@@ -137,41 +136,51 @@ def _plan(work: Work, folder: Folder, recipe_hash: str, shown: list[str]) -> Pla
     )
 
 
-def _run_tasks(
-    work: Work, folder: Folder, plan: Plan, fields: Fields, report: AugmentReport, tell: Progress
-) -> Results:
-    """What came of every image that worked, in the images' order; the others are put down as failures."""
-    found: dict[str, Done] = {}
-    items = tasks(work.dataset, work.images, work.root, fields, plan)
-    total = len(work.images)
-    tell("augmenting", 0, total)
+def _done_by_block(
+    work: Work, folder: Folder, plan: Plan, report: AugmentReport, tell: Progress
+) -> Iterator[tuple[Block, Results]]:
+    """The blocks, each with what came of its images that worked; the others are put down as failures."""
+    tell("augmenting", 0, len(work.labels.keys))
     with pool_for(work.job.workers, work.job.scheduler, _quiet_opencv, shared=[folder.path], seen=[work.root]) as pool:
         report.workers = pool.workers
-        for number, (key, result) in enumerate(
-            run_tasks(partial(augment_or_keep, plan), _with_earlier(items, folder), pool), start=1
-        ):
-            if isinstance(result, Failure):
-                _failed(work, report, result)
-            elif isinstance(result, Kept):
-                found[key] = folder.earlier[key]
-                report.kept += 1
-            else:
-                folder.note(key, result)
-                found[key] = result
-            tell("augmenting", number, total)
+        for block in work.labels.blocks():
+            yield block, _run_tasks(work, block, folder, plan, pool, report, tell)
     folder.end_making()
-    report.failures.sort(key=lambda failure: failure.key)
-    done = [(image, found[image.key]) for image in work.images if image.key in found]
-    outputs = [output for _, result in done for output in result.outputs]
-    remove_strays(plan.folder, [name for one in outputs for name in (f"images/{one.image}", one.mask)])
-    return done
+
+
+def _run_tasks(
+    work: Work, block: Block, folder: Folder, plan: Plan, pool: Pool, report: AugmentReport, tell: Progress
+) -> Results:
+    """What came of every image of a block that worked, in the images' order."""
+    found: dict[str, Done] = {}
+    items = tasks(block, work.labels.keys.names, work.labels.keys.stem, work.root, plan)
+    earlier: dict[str, Done] = {}
+    total = len(work.labels.keys)
+    for number, (key, result) in enumerate(
+        run_tasks(partial(augment_or_keep, plan), _with_earlier(items, folder, earlier), pool), start=block.first + 1
+    ):
+        before = earlier.pop(key, None)
+        if isinstance(result, Failure):
+            _failed(work, report, result)
+        elif isinstance(result, Kept):
+            assert before is not None
+            found[key] = before
+            report.kept += 1
+        else:
+            folder.note(key, result)
+            found[key] = result
+        tell("augmenting", number, total)
+    return [(image, found[image.key]) for image in block.images if image.key in found]
 
 
 def _with_earlier(
-    items: Iterator[tuple[str, ImageTask]], folder: Folder
+    items: Iterator[tuple[str, ImageTask]], folder: Folder, earlier: dict[str, Done]
 ) -> Iterator[tuple[str, tuple[ImageTask, tuple[list[str], dict[str, str]] | None]]]:
+    """With the checksums of what an earlier run made, which is put into `earlier`."""
     for key, task in items:
-        done = folder.earlier.get(key)
+        done = folder.earlier(key)
+        if done is not None:
+            earlier[key] = done
         yield key, (task, (done.sources, done.files) if done is not None else None)
 
 
@@ -189,93 +198,13 @@ def _quiet_opencv() -> None:
     cv2.setNumThreads(1)
 
 
-def _boxes(work: Work, made: list[Made], augmented: Dataset) -> Dataset:
-    """Boxes that were made are kept where the target's users need them, and so are areas if the format changes."""
+def _assembled(work: Work, block: Block, made: list[Made], order: Order) -> Dataset:
+    """The augmented labels of a block; boxes that were made are kept where the target's users need them, and so are
+    areas if the format changes."""
+    augmented = assemble(block.dataset, made, block.fields, order, drop_empty=work.job.drop_empty)
     if not work.target.makes_boxes:
-        rows = np.array([row for m in made for row in m.source_rows], np.int64)
-        kept = rows[_kept(made)]
-        box: NDArray[np.float64] = np.where(work.own_boxes[kept][:, None], augmented.bbox_xywh, np.nan)
-        source = np.where(np.isfinite(box).all(axis=1), augmented.bbox_source, 0)
-        return augmented.replace(bbox_xywh=box, bbox_source=source.astype(np.uint8))
+        return own_boxes(augmented, made, block.own_boxes)
     return augmented if work.target.name == work.source.name else with_areas(augmented)
-
-
-def _kept(made: list[Made]) -> NDArray[np.bool_]:
-    """[rows] bool: the persons that are in the output (those dropped have no id)."""
-    return np.array([row.instance_id != 0 for m in made for row in m.output.rows], bool)
-
-
-def _write(work: Work, made: list[Made], augmented: Dataset, folder: Path, collector: Collector) -> list[Loss]:
-    """Write labels and rows, and bring the pictures to the format's places; returns what the writer left out."""
-    target, options = work.target, WriteOptions(final=work.output / work.place)
-    labels = folder / work.place
-    (labels if target.kind == "folder" else labels.parent).mkdir(parents=True, exist_ok=True)
-    # A person that the format cannot hold (YOLO: one without a box) is left out and counted, not the end of it all.
-    noted = Collector("collect")
-    target.write(augmented, labels, options, noted)
-    losses = []
-    for issue in noted.issues:
-        if issue.severity == "error":
-            losses.append(Loss("instances", issue.count, issue.message, *issue.places[:1]))
-        else:
-            collector.issue(**vars(issue))
-    if work.job.dry_run:
-        return losses
-    place_images(folder, augmented, target)
-    write_rows([row for m in made for row in m.output.rows if row.instance_id != 0], folder / ROWS)
-    if target.kind == "file":
-        sync_file(labels)
-    sync_file(folder / ROWS)
-    return losses
-
-
-def _account(work: Work, report: AugmentReport, done: Results, augmented: Dataset) -> None:
-    rows = [row for _, result in done for output in result.outputs for row in output.rows]
-    report.counts = augmented.counts()
-    report.left_frame = sum(len(row.left_frame) for row in rows)
-    report.covered = sum(len(row.occluded_by) for row in rows)
-    report.lost = sum(row.lost for row in rows)
-    for _, result in done:
-        for step, seconds in result.seconds.items():
-            report.profile[step] = report.profile.get(step, 0.0) + seconds
-
-
-def _losses(work: Work, done: Results, augmented: Dataset) -> Iterator[Loss]:
-    unboxed = sum(result.unboxed for _, result in done)
-    if unboxed:
-        yield Loss("instances", unboxed, "crowds, and persons without a box or a labelled joint, have no crop")
-    for loss in work.target.losses(augmented, work.output / work.place):
-        if loss.what not in IN_ROWS or loss.what in augmented.extras.keys() - {"augment.occluded_by"}:
-            yield loss
-
-
-def _notes(work: Work, done: Results, collector: Collector) -> None:
-    words = {
-        "16-bit": "16-bit pictures were scaled to 8 bits",
-        "exif-applied": "pictures were turned as their EXIF tag says",
-        "exif-ignored": "the EXIF turn of pictures was ignored: the labels mean the stored pixels",
-        "exif-undecided": "an EXIF turn was ignored; the size does not tell whether the labels mean it (--exif)",
-    }
-    for code, message in words.items():
-        places = [image.key for image, result in done if code in result.notes]
-        collector.issue(
-            f"KP-IMAGE-{code.upper()}",
-            message,
-            count=len(places),
-            places=places[:5],
-            severity="warning" if code == "exif-undecided" else "note",
-        )
-    several = sum(len(image.rows) - 1 for image in work.images)
-    collector.note("KP-IMAGE-SEVERAL", "image rows of one file are one image in the output", count=several)
-    empty = sum(result.empty for _, result in done)
-    collector.note("KP-AUGMENT-EMPTY", "crops without a labelled joint were left out (--drop-empty)", count=empty)
-    still = work.job.recipe
-    if not (still.is_spatial or still.occlusion or still.albumentations):
-        collector.issue(
-            "KP-AUGMENT-NOTHING",
-            "the recipe changes nothing: the pictures are copied",
-            help="e.g. kpkit augment --recipe six2, or --occlusion 0.3",
-        )
 
 
 __all__ = ["AugmentJob", "AugmentReport", "run"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -48,6 +49,11 @@ class Fields:
 
 def fields_of(dataset: Dataset) -> Fields:
     """All extras, those of the source's raw rows included ("coco.segmentation", ...)."""
+    return split_polygons(*rows_of(dataset))
+
+
+def rows_of(dataset: Dataset) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The extras of each person and of each image."""
     persons: list[dict[str, Any]] = [{} for _ in range(len(dataset))]
     images: list[dict[str, Any]] = [{} for _ in range(len(dataset.images))]
     if isinstance(dataset.source, RowSource):
@@ -57,6 +63,11 @@ def fields_of(dataset: Dataset) -> Fields:
             for row, value in zip(rows, column, strict=True):
                 if value is not None:
                     row[name] = value
+    return persons, images
+
+
+def split_polygons(persons: list[dict[str, Any]], images: list[dict[str, Any]]) -> Fields:
+    """The extras, polygons and run lengths taken out of those of persons."""
     found = Fields(persons, images, [[] for _ in persons])
     for i, row in enumerate(persons):
         segmentation = row.get(SEGMENTATION)
@@ -91,22 +102,26 @@ def is_left_out(name: str, value: Any) -> bool:
     )
 
 
-def field_losses(dataset: Dataset, fields: Fields) -> list[Loss]:
-    """What no output of the augmenter holds, counted and named."""
-    counts: dict[str, int] = {}
+def count_left_out(fields: Fields, counts: Counter[str]) -> None:
+    """Add up, by name, what no output of the augmenter holds."""
     for row in (*fields.persons, *fields.images):
         for name, value in row.items():
             if is_left_out(name, value):
-                counts[name] = counts.get(name, 0) + 1
-    if isinstance(dataset.source, RowSource) and dataset.source.ghost_count():
-        counts["coco.unlabelled_coordinates"] = dataset.source.ghost_count()
+                counts[name] += 1
+
+
+def field_losses(counts: Mapping[str, int], bad_polygons: int) -> list[Loss]:
+    """What no output of the augmenter holds, named.
+
+    counts  by name, of all persons and images
+    """
     why = "holds pixels of the source picture, which are not moved"
     found = [
         Loss(name, count, "is a place in the source file" if name in PLACES else why)
         for name, count in sorted(counts.items())
     ]
-    if fields.bad_polygons:
-        found.append(Loss(SEGMENTATION, fields.bad_polygons, "a polygon without three corners"))
+    if bad_polygons:
+        found.append(Loss(SEGMENTATION, bad_polygons, "a polygon without three corners"))
     return found
 
 

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import secrets
 import shutil
+from array import array
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kpkit.augment.images import encode_jpeg, encode_png
-from kpkit.augment.rows import SCHEMA_VERSION, Row
 from kpkit.core.dataset import Dataset
 from kpkit.errors import OutputError, UsageError
 from kpkit.formats.base import Format
 from kpkit.guard import output_error, read_bytes
 
-# Columns that hold JSON text: small, nested, and read by people.
-JSON_COLUMNS = ("drawn", "occluders", "occluded_by", "left_frame")
 MAGIC = {".jpg": b"\xff\xd8\xff", ".png": b"\x89PNG\r\n\x1a\n"}
 ASIDE = ".moving"
+# Where workers put what they make.
+PICTURES = ("images", "masks")
+AT_ONCE = 4096
 UNFINISHED = ".tmp"
 
 Timed = Callable[[str], AbstractContextManager[None]]
@@ -107,17 +108,53 @@ def _write_whole(path: Path, data: bytes, making: Path) -> None:
         raise
 
 
-def remove_strays(folder: Path, kept: Iterable[str]) -> None:
-    """Remove files below `folder` that are not among `kept`: what images that failed, or killed workers, have left."""
-    names = set(kept)
-    for inside, _, files in os.walk(folder, topdown=False):
-        near = Path(inside).relative_to(folder)
-        for name in files:
-            if (near / name).as_posix() not in names:
-                Path(inside, name).unlink()
-        if files and near.parts:
-            with contextlib.suppress(OSError):
-                os.rmdir(inside)
+class Names:
+    """Names of files, of which only hashes are kept: eight bytes each, however many there are."""
+
+    def __init__(self) -> None:
+        self._hashes = array("q")
+
+    def add(self, name: str) -> None:
+        """Remember a name."""
+        self._hashes.append(hash(name))
+
+    def known(self) -> NDArray[np.int64]:
+        """The hashes, rising."""
+        return np.unique(np.array(self._hashes, np.int64))
+
+
+def remove_labels(folder: Path) -> None:
+    """Remove what an earlier run, ended while it wrote labels, has left: all but pictures and masks."""
+    for one in folder.iterdir():
+        if one.name not in PICTURES:
+            shutil.rmtree(one) if one.is_dir() else one.unlink()
+
+
+def remove_strays(folder: Path, kept: Names) -> None:
+    """Remove pictures and masks below `folder` that are not `kept`: what images that failed, or killed workers, have
+    left."""
+    known = kept.known()
+    for place in PICTURES:
+        if (folder / place).is_dir():
+            _remove_strays(folder, place, known)
+
+
+def _remove_strays(root: Path, near: str, known: NDArray[np.int64]) -> None:
+    folders, strays = [], []
+    with os.scandir(root / near) as entries:
+        # Some at a time: a folder may have a million.
+        while some := list(islice(entries, AT_ONCE)):
+            folders += [f"{near}/{one.name}" for one in some if one.is_dir(follow_symlinks=False)]
+            files = [f"{near}/{one.name}" for one in some if not one.is_dir(follow_symlinks=False)]
+            kept = np.isin(np.fromiter(map(hash, files), np.int64, len(files)), known, assume_unique=False)
+            strays += [file for file, wanted in zip(files, kept.tolist(), strict=True) if not wanted]
+    for folder in folders:
+        _remove_strays(root, folder, known)
+    for file in strays:
+        (root / file).unlink()
+    if strays:
+        with contextlib.suppress(OSError):
+            os.rmdir(root / near)
 
 
 def place_images(folder: Path, dataset: Dataset, target: Format) -> None:
@@ -177,38 +214,3 @@ def check_overlap(output: Path, inputs: Iterable[Path | None]) -> None:
                 got=str(one),
                 help="choose another folder with -o",
             )
-
-
-def write_rows(rows: list[Row], path: Path) -> None:
-    """The rows as Parquet; nested fields as JSON text, ids as text where any is not an integer."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    columns: dict[str, pa.Array] = {}
-    plain = [row.as_dict() for row in rows]
-    for name in Row.__dataclass_fields__:
-        values = [row[name] for row in plain]
-        if name in JSON_COLUMNS:
-            columns[name] = pa.array([json.dumps(value) for value in values], pa.string())
-        elif name == "matrix":
-            columns[name] = pa.array(values, pa.list_(pa.float64(), 6))
-        elif name in {"instance_id", "source_instance_id"} and any(isinstance(value, str) for value in values):
-            columns[name] = pa.array([str(value) for value in values], pa.string())
-        else:
-            columns[name] = pa.array(values, _TYPES.get(name, "string"))
-    table = pa.table(columns).replace_schema_metadata({"kpkit.augment": str(SCHEMA_VERSION)})
-    pq.write_table(table, path, compression="zstd")
-
-
-_TYPES = {
-    "instance_id": "int64",
-    "source_instance_id": "int64",
-    "copy": "int32",
-    "seed": "int64",
-    "mirrored": "bool",
-    "warped_beyond": "bool",
-    "asked": "float64",
-    "own": "float64",
-    "neighbour": "float64",
-    "lost": "int32",
-}

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from kpkit.guard import contained, resolve_inside
 from kpkit.pipelines.augment_fields import Fields
 from kpkit.pipelines.augment_labels import labels_of
 from kpkit.pipelines.augment_masks import IMAGE_FIELDS, PERSON_FIELDS, mask_of
+from kpkit.pipelines.augment_stems import distinct
 from kpkit.pipelines.augment_task import ImageTask, Plan
 
 # How many other images are tried for a patch.
@@ -31,15 +31,30 @@ class SourceImage:
     """One image file of the labels.
 
     key      its normalised relative path, by which images are ordered
-    stem     unique stem of the outputs       rows   rows of the image table that name this file
+    rows     rows of the image table that name this file
     persons  rows of its persons, ordered by id    names  of the persons, unique in the image
     """
 
     key: str
-    stem: str
     rows: list[int]
     persons: list[int]
     names: list[str]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Images that follow each other in the order of all, with all their persons: what is in memory at once.
+
+    images     in their order                  first   number of the first of them among all
+    dataset    of the block alone, with a box for everybody who can have one
+    own_boxes  [N] bool: the person had a box before
+    """
+
+    images: list[SourceImage]
+    first: int
+    dataset: Dataset
+    own_boxes: NDArray[np.bool_]
+    fields: Fields
 
 
 def source_images(dataset: Dataset, *, has_ids: bool) -> list[SourceImage]:
@@ -57,10 +72,10 @@ def source_images(dataset: Dataset, *, has_ids: bool) -> list[SourceImage]:
         persons[image].append(row)
     keys = sorted(rows)
     found = []
-    for key, stem in zip(keys, stems(keys), strict=True):
+    for key in keys:
         same = sorted(rows[key], key=lambda row: rank(dataset.images.id[row]))
         mine = [person for row in same for person in persons[row]]
-        found.append(SourceImage(key, stem, same, *_ordered(dataset, mine, has_ids)))
+        found.append(SourceImage(key, same, *_ordered(dataset, mine, has_ids)))
     return found
 
 
@@ -101,41 +116,22 @@ def _ordered(dataset: Dataset, persons: list[int], has_ids: bool) -> tuple[list[
     return ordered, distinct([re.sub(r"[^A-Za-z0-9.-]+", "-", str(ids[row])) for row in ordered])
 
 
-def distinct(names: list[str]) -> list[str]:
-    """The names, with numbers behind those that occur before."""
-    seen: Counter[str] = Counter()
-    found = []
-    for name in names:
-        seen[name] += 1
-        found.append(name if seen[name] == 1 else f"{name}~{seen[name]}")
-    return found
-
-
-def stems(keys: list[str]) -> list[str]:
-    """Output names without ending; two pictures that differ in the ending alone keep it in their names."""
-    plain = [str(PurePosixPath(key).with_suffix("")) for key in keys]
-    times = Counter(plain)
-    return distinct(
-        [
-            stem if times[stem] == 1 else f"{stem}_{PurePosixPath(key).suffix.lstrip('.')}"
-            for stem, key in zip(plain, keys, strict=True)
-        ]
-    )
-
-
 def tasks(
-    dataset: Dataset, images: list[SourceImage], root: Path, fields: Fields, plan: Plan
+    block: Block, keys: list[str], stem: Callable[[int], str], root: Path, plan: Plan
 ) -> Iterator[tuple[str, ImageTask]]:
-    """(key, task) of every image, in order."""
-    keys = [image.key for image in images]
-    for number, image in enumerate(images):
+    """(key, task) of every image, in order.
+
+    keys  of all images of the labels    stem  number of an image -> stem of its outputs    root  folder of the pictures
+    """
+    dataset, fields = block.dataset, block.fields
+    for number, image in enumerate(block.images, start=block.first):
         rows: NDArray[np.int64] = np.array(image.persons, np.int64)
         place = f"image {image.key}"
         yield (
             image.key,
             ImageTask(
                 key=image.key,
-                stem=image.stem,
+                stem=stem(number),
                 file=resolve_inside(root, image.key, place=place),
                 size_wh=_size(dataset, image),
                 ids=dataset.instance_id[rows].tolist(),

@@ -25,12 +25,12 @@ class Kept:
 def pack(done: Done) -> bytes:
     """A result as bytes."""
     document = {**vars(done), "outputs": [_output(output) for output in done.outputs]}
-    return msgspec.msgpack.encode(document, enc_hook=_encode)
+    return msgspec.msgpack.encode(document, enc_hook=as_ext)
 
 
 def unpack(data: bytes) -> Done:
     """A result from its bytes, equal to what it was."""
-    document = msgspec.msgpack.decode(data, ext_hook=_decode)
+    document = msgspec.msgpack.decode(data, ext_hook=from_ext)
     outputs = [
         Output(
             **{
@@ -78,7 +78,8 @@ def _output(output: Output) -> dict[str, Any]:
     return {**vars(output), "labels": vars(output.labels), "rows": rows}
 
 
-def _encode(value: Any) -> Any:
+def as_ext(value: Any) -> Any:
+    """An array or a number of numpy as bytes; TypeError for what is no plain data."""
     if isinstance(value, np.ndarray):
         head = msgspec.msgpack.encode((value.dtype.str, value.shape))
         return msgspec.msgpack.Ext(_ARRAY, len(head).to_bytes(4, "little") + head + value.tobytes())
@@ -88,7 +89,8 @@ def _encode(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} is no plain data")
 
 
-def _decode(code: int, data: memoryview) -> Any:
+def from_ext(code: int, data: memoryview) -> Any:
+    """The array or number again."""
     raw = bytes(data)
     if code == _NUMBER:
         size = raw[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from kpkit.augment.spatial import Labels
 from kpkit.core.dataset import Dataset, ImageTable
-from kpkit.core.report import Collector
 from kpkit.pipelines.augment_fields import (
     SEGMENTATION,
     Fields,
@@ -44,20 +43,30 @@ class Made:
     source_rows: list[int]
 
 
-def assemble(dataset: Dataset, made: list[Made], fields: Fields, collector: Collector, *, drop_empty: bool) -> Dataset:
-    """The augmented dataset, in the order of `made`; ids count from 1 in that order."""
+@dataclass
+class Order:
+    """What blocks of one output go on from: how many images and persons there are before, and names of extras."""
+
+    images: int = 0
+    persons: int = 0
+    image_extras: dict[str, None] = field(default_factory=dict)
+    person_extras: dict[str, None] = field(default_factory=dict)
+
+
+def assemble(dataset: Dataset, made: list[Made], fields: Fields, order: Order, *, drop_empty: bool) -> Dataset:
+    """The augmented dataset of a block, in the order of `made`; ids count on from those of the blocks before."""
     kept = [(m, i) for m in made for i in range(len(m.source_rows)) if not (drop_empty and _is_empty(m, i))]
     image_row = {id(m): row for row, m in enumerate(made)}
     rows = np.array([m.source_rows[i] for m, i in kept], np.int64)
     columns = {name: _stack(kept, name, dataset) for name in COLUMNS}
-    instance_id = np.arange(1, len(kept) + 1)
+    instance_id = np.arange(1, len(kept) + 1) + order.persons
     for number, (m, i) in zip(instance_id.tolist(), kept, strict=True):
         object.__setattr__(m.output.rows[i], "instance_id", number)
-    dropped = sum(len(m.source_rows) for m in made) - len(kept)
-    collector.note("KP-AUGMENT-EMPTY", "persons without a labelled joint were dropped (--drop-empty)", count=dropped)
+    images = _images(dataset, made, fields, order)
+    order.images, order.persons = order.images + len(made), order.persons + len(kept)
     return Dataset.build(
         skeleton=dataset.skeleton,
-        images=_images(dataset, made, fields),
+        images=images,
         image_index=np.array([image_row[id(m)] for m, _ in kept], np.int64),
         instance_id=instance_id,
         category_id=dataset.category_id[rows],
@@ -66,12 +75,25 @@ def assemble(dataset: Dataset, made: list[Made], fields: Fields, collector: Coll
         track_id=dataset.track_id[rows],
         score=dataset.score[rows],
         is_crowd=dataset.is_crowd[rows],
-        extras=_extras([_person_fields(m, i, fields) for m, i in kept]),
+        extras=_extras([_person_fields(m, i, fields) for m, i in kept], order.person_extras),
         meta=dict(dataset.meta),
         provenance=(*dataset.provenance, {"step": "augment"}),
         source=emptied(dataset.source, len(kept), len(made)),
         **columns,
     )
+
+
+def own_boxes(augmented: Dataset, made: list[Made], had: NDArray[np.bool_]) -> Dataset:
+    """The augmented dataset with boxes only for those who had one in the source.
+
+    had  [N] bool, by rows of the source's block
+    """
+    # Those who were dropped have no id.
+    rows = [row for m in made for row, one in zip(m.source_rows, m.output.rows, strict=True) if one.instance_id != 0]
+    mine = had[np.array(rows, np.int64)]
+    box: NDArray[np.float64] = np.where(mine[:, None], augmented.bbox_xywh, np.nan)
+    source = np.where(np.isfinite(box).all(axis=1), augmented.bbox_source, 0)
+    return augmented.replace(bbox_xywh=box, bbox_source=source.astype(np.uint8))
 
 
 def _is_empty(made: Made, person: int) -> bool:
@@ -85,7 +107,7 @@ def _stack(kept: list[tuple[Made, int]], name: str, dataset: Dataset) -> NDArray
     return np.stack([getattr(m.output.labels, name)[i] for m, i in kept]).astype(column.dtype, copy=False)
 
 
-def _images(dataset: Dataset, made: list[Made], fields: Fields) -> ImageTable:
+def _images(dataset: Dataset, made: list[Made], fields: Fields, order: Order) -> ImageTable:
     source = dataset.images
     extras = []
     for m in made:
@@ -96,11 +118,12 @@ def _images(dataset: Dataset, made: list[Made], fields: Fields) -> ImageTable:
             row["augment.occlusion_mask"] = m.output.mask
         extras.append(row)
     return ImageTable.build(
+        id=np.arange(1, len(made) + 1) + order.images,
         path=[m.output.image for m in made],
         width=[m.output.size_wh[0] for m in made],
         height=[m.output.size_wh[1] for m in made],
         split=[str(source.split[m.source_image]) for m in made],
-        extras=_extras(extras),
+        extras=_extras(extras, order.image_extras),
     )
 
 
@@ -123,6 +146,11 @@ def _person_fields(made: Made, person: int, fields: Fields) -> dict[str, Any]:
     return kept
 
 
-def _extras(rows: list[dict[str, Any]]) -> Mapping[str, list[Any]]:
+def _extras(rows: list[dict[str, Any]], known: dict[str, None]) -> Mapping[str, list[Any]]:
+    """Columns in the order in which rows name them first.
+
+    known  names of the blocks before, to which these are added
+    """
     names = dict.fromkeys(name for row in rows for name in row)
-    return {name: [row.get(name) for row in rows] for name in names}
+    known |= names
+    return {name: [row.get(name) for row in rows] for name in known if name in names}

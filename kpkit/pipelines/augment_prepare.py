@@ -5,24 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from kpkit.augment.photometric import load_pipeline
-from kpkit.core.boxes import with_boxes
-from kpkit.core.dataset import Dataset
+from kpkit.core.partition import MemoryParts
 from kpkit.core.report import Collector
 from kpkit.errors import UsageError
-from kpkit.formats.base import Format, ReadOptions
+from kpkit.formats.base import Format, ReadOptions, WriteOptions
 from kpkit.guard import check_free
+from kpkit.pipelines.augment_blocks import Labels, look_through
 from kpkit.pipelines.augment_files import check_overlap, labels_place
-from kpkit.pipelines.augment_images import SourceImage, source_images
 from kpkit.pipelines.augment_job import AugmentJob
 from kpkit.pipelines.find import find_input, get_format
 from kpkit.pipelines.images import ImageSizes, locate_images, with_sizes
 from kpkit.pipelines.io import check_skeleton, read_with
-
-BOX_PADDING = 0.25
+from kpkit.pipelines.load import LabelSource
+from kpkit.pipelines.parts import LabelParts, open_parts
 
 
 @dataclass(frozen=True)
@@ -30,9 +26,7 @@ class Work:
     """What is to be done.
 
     path, source       the input and its format      output, target, place  folder, format, the labels' place in it
-    dataset            with a box for everybody who can have one
-    own_boxes          [N] bool: the person had a box before
-    images             in their order                root  folder of the image files
+    labels             what is known of the input, and its blocks        root  folder of the image files
     """
 
     job: AugmentJob
@@ -41,9 +35,7 @@ class Work:
     output: Path
     target: Format
     place: str
-    dataset: Dataset
-    own_boxes: NDArray[np.bool_]
-    images: list[SourceImage]
+    labels: Labels
     root: Path
 
 
@@ -53,20 +45,31 @@ def prepare(job: AugmentJob, collector: Collector) -> Work:
     target = get_format(job.to) if job.to else source
     output = job.output or job.folder / "kpkit-out" / f"augment-{target.name}"
     _check_output(job, target, output)
-    dataset = read_with(source, path, ReadOptions(sizes=ImageSizes(job.images, job.image_sizes)), collector)
-    if job.image_sizes is not None:
-        dataset = with_sizes(dataset, ImageSizes(None, job.image_sizes), collector)
-    _check(job, target, dataset, path)
-    images = source_images(dataset, has_ids=source.keeps_for(path).instance_id)
-    root = locate_images(dataset, path, job.images)
+    parts = _parts(job, path, source, target, collector)
+    outputs = max(1, max(job.copies, 0) + job.include_original)
+    labels = look_through(parts, parts.source.size if parts.streamed else 0, outputs, collector)
+    _check(job, target, labels, path)
+    root = locate_images(labels.head, path, job.images)
     if job.scheduler:  # its workers have another current folder
         root = root.absolute()
     check_overlap(output, [path, root, job.image_sizes, Path(job.recipe.albumentations or path)])
-    own_boxes: NDArray[np.bool_] = np.all(np.isfinite(dataset.bbox_xywh), axis=1)
-    # Occluders and crops need a box; persons without one get the hull of their joints.
-    dataset = with_boxes(dataset, "auto", BOX_PADDING, source.scale_boxes(dataset))
     place = labels_place(target, source, path)
-    return Work(job, path, source, output, target, place, dataset, own_boxes, images, root)
+    return Work(job, path, source, output, target, place, labels, root)
+
+
+def _parts(job: AugmentJob, path: Path, source: Format, target: Format, collector: Collector) -> LabelParts:
+    """The labels as they are cut, where both formats can be read and written so; else read whole, as one part."""
+    where = LabelSource(input=path, from_=source.name, image_sizes=job.image_sizes)
+    # Asked before the input is looked through.
+    if target.part_writer(Path(), WriteOptions(part_size=1), Path()) is not None:
+        found = open_parts(where, collector)
+        if found is not None:
+            return found
+    dataset = read_with(source, path, ReadOptions(sizes=ImageSizes(job.images, job.image_sizes)), collector)
+    if job.image_sizes is not None:
+        dataset = with_sizes(dataset, ImageSizes(None, job.image_sizes), collector)
+    whole = MemoryParts(dataset, max(1, len(dataset), len(dataset.images)))
+    return LabelParts(path, source, whole, False, LabelSource(input=path))
 
 
 def _check_output(job: AugmentJob, target: Format, output: Path) -> None:
@@ -84,12 +87,12 @@ def _check_output(job: AugmentJob, target: Format, output: Path) -> None:
         check_free(job.preview, force=job.force, directory=False)
 
 
-def _check(job: AugmentJob, target: Format, dataset: Dataset, path: Path) -> None:
-    if not len(dataset.images):
+def _check(job: AugmentJob, target: Format, labels: Labels, path: Path) -> None:
+    if not len(labels.keys):
         raise UsageError("the labels name no image", code="KP-AUGMENT-EMPTY", place=str(path))
     if job.copies < 1 and not job.include_original:
         raise UsageError("nothing to make", code="KP-USAGE", help="ask for --copies 1 or more, or --include-original")
-    recipe, skeleton = job.recipe, dataset.skeleton
+    recipe, skeleton = job.recipe, labels.head.skeleton
     if recipe.albumentations:
         # A pipeline that is refused, or its missing library, is one error, not a failure of every picture.
         load_pipeline(Path(recipe.albumentations))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ from kpkit.augment.images import encode_png, read_image
 from kpkit.core.dataset import Dataset
 from kpkit.core.skeleton import Skeleton
 from kpkit.guard import publish
-from kpkit.pipelines.augment_images import SourceImage
+from kpkit.pipelines.augment_images import Block, SourceImage
+from kpkit.pipelines.augment_keys import Keys
 from kpkit.pipelines.augment_prepare import Work
 from kpkit.pipelines.augment_task import Done, Output
 from kpkit.qa.draw import contact_sheet, draw_persons
@@ -25,32 +27,46 @@ Sheet = NDArray[np.uint8]
 Picture = NDArray[np.uint8]
 
 
-def shown_images(dataset: Dataset, images: list[SourceImage]) -> list[str]:
+def shown_images(keys: Keys) -> list[str]:
     """Keys of the images that are drawn: spread evenly over those with a labelled joint."""
-    labelled: NDArray[np.bool_] = np.any(dataset.visibility > 0, axis=1)
-    keys = [image.key for image in images if labelled[image.persons].any()] or [image.key for image in images]
-    places = np.linspace(0, len(keys) - 1, min(IMAGES, len(keys))).round().astype(int)
-    return [keys[place] for place in dict.fromkeys(places.tolist())]
+    numbers = np.flatnonzero(keys.labelled)
+    if not len(numbers):
+        numbers = np.arange(len(keys))
+    places = np.linspace(0, len(numbers) - 1, min(IMAGES, len(numbers))).round().astype(int)
+    return [keys.names[number] for number in dict.fromkeys(numbers[places].tolist())]
 
 
-def draw_preview(work: Work, done: list[tuple[SourceImage, Done]], shown: list[str], folder: Path) -> Sheet | None:
+class Preview:
     """The sheet: on the left the source with its labels, on the right a copy as it was written.
 
-    folder  the output folder being written
-
-    returns [H,W,3] uint8 BGR; None where none of the images worked
+    shown  keys of the images that are drawn
     """
-    tiles: list[Picture] = []
-    captions: list[str] = []
-    for image, result in done:
-        output = _best(result) if image.key in shown else None
-        if output is not None:
-            tiles += [_before(work, image, output), _after(work.dataset.skeleton, output, folder)]
-            captions += [image.key, output.image]
-    if not tiles:
-        return None
-    title = "before and after; covered regions are tinted"
-    return contact_sheet(tiles, captions, columns=min(COLUMNS, len(tiles)), tile_size=TILE, title=title)
+
+    def __init__(self, work: Work, shown: list[str]) -> None:
+        self.shown = shown
+        self._work = work
+        self._tiles: list[Picture] = []
+        self._captions: list[str] = []
+
+    def add(self, block: Block, done: Sequence[tuple[SourceImage, Done]], folder: Path) -> None:
+        """Draw what is shown of a block.
+
+        folder  the output folder being written
+        """
+        for image, result in done:
+            output = _best(result) if image.key in self.shown else None
+            if output is not None:
+                before = _before(self._work, block.dataset, image, output)
+                self._tiles += [before, _after(block.dataset.skeleton, output, folder)]
+                self._captions += [image.key, output.image]
+
+    def sheet(self) -> Sheet | None:
+        """[H,W,3] uint8 BGR; None where none of the images worked."""
+        tiles = self._tiles
+        if not tiles:
+            return None
+        title = "before and after; covered regions are tinted"
+        return contact_sheet(tiles, self._captions, columns=min(COLUMNS, len(tiles)), tile_size=TILE, title=title)
 
 
 def save_preview(sheet: Sheet, path: Path, *, force: bool) -> None:
@@ -66,8 +82,8 @@ def _best(result: Done) -> Output | None:
     return max(first, key=lambda output: int((output.labels.visibility > 0).sum()), default=None)
 
 
-def _before(work: Work, image: SourceImage, output: Output) -> Picture:
-    dataset, job = work.dataset, work.job
+def _before(work: Work, dataset: Dataset, image: SourceImage, output: Output) -> Picture:
+    job = work.job
     rows = [image.persons[i] for i in output.persons]
     size = int(dataset.images.width[image.rows[0]]), int(dataset.images.height[image.rows[0]])
     labelled_wh = size if min(size) > 0 else None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,13 @@ ELSEWHERE = frozenset(
         *("dry_run", "resume", "wait", "scheduler", "allow_unpaired"),
     }
 )
+SCRATCH = ".parts"
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass
 class Folder:
-    """Where the output is made, and what an earlier run has finished there.
+    """Where the output is made.
 
     making  where workers make files before they get their places
     work    puts down what is finished; None: nothing is kept (a dry run)
@@ -40,8 +42,19 @@ class Folder:
 
     path: Path
     making: Path
-    earlier: dict[str, Done] = field(default_factory=dict)
     work: WorkFolder | None = None
+
+    def earlier(self, key: str) -> Done | None:
+        """What an earlier run made of an image."""
+        item = None if self.work is None else self.work.earlier.get(key)
+        return None if item is None else unpack(item)
+
+    def scratch(self) -> Path:
+        """An empty folder for what is needed until the labels are whole."""
+        folder = (self.path if self.work is None else self.work.path) / SCRATCH
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        return folder
 
     def end_making(self) -> None:
         """All items are done: a worker that was given up, and comes late, makes no file any more. Raises OSError."""
@@ -71,7 +84,7 @@ def output_folder(work: Work, report: AugmentReport, tell: Progress) -> Iterator
         check_free(output, force=job.force)
         parts = job_parts(work, report.recipe_hash)
         with work_folder(output, parts, resume=job.resume, force=job.force) as kept:
-            yield Folder(kept.data, kept.making, {key: unpack(item) for key, item in kept.earlier.items()}, kept)
+            yield Folder(kept.data, kept.making, kept)
             kept.sync()
             install(kept.data, output, force=job.force)
 

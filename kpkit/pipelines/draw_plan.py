@@ -18,8 +18,8 @@ from kpkit.errors import KpkitError, RecordError, UsageError, did_you_mean
 from kpkit.execute import Failure
 from kpkit.guard import contained, resolve_inside
 from kpkit.pipelines.augment_fields import fields_of
-from kpkit.pipelines.augment_images import stems
 from kpkit.pipelines.augment_masks import IMAGE_FIELDS, PERSON_FIELDS, MaskRef, mask_of
+from kpkit.pipelines.augment_stems import stems
 from kpkit.pipelines.draw_task import DrawTask
 from kpkit.pipelines.findings import Finding
 

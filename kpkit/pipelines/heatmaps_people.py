@@ -19,8 +19,9 @@ from kpkit.core.partition import Part
 from kpkit.core.report import Collector, Loss
 from kpkit.formats.base import Format
 from kpkit.formats.native_join import IMAGE_TABLE, concatenated
-from kpkit.pipelines.augment_images import distinct, image_key, rank
-from kpkit.pipelines.augment_prepare import BOX_PADDING
+from kpkit.pipelines.augment_blocks import BOX_PADDING
+from kpkit.pipelines.augment_images import image_key, rank
+from kpkit.pipelines.augment_stems import distinct
 from kpkit.pipelines.bulk import uncollected
 from kpkit.pipelines.heatmaps_columns import PersonColumns, Rows
 from kpkit.pipelines.heatmaps_masks import Fields, mask_fields

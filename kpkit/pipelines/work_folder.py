@@ -18,11 +18,13 @@ import os
 import struct
 import time
 import zlib
+from array import array
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 import msgspec
+import numpy as np
 
 from kpkit import storage
 from kpkit.errors import KpkitError, OutputError
@@ -45,7 +47,8 @@ class WorkFolder:
 
     def __init__(self, path: Path) -> None:
         self.path, self.data, self.making = path, path / DATA, path
-        self.earlier: dict[str, bytes] = {}
+        self.earlier: Mapping[str, bytes] = {}
+        self._finished: Finished | None = None
         self.count = 0
         self._stream: IO[bytes] | None = None
         self._synced = 0.0
@@ -72,14 +75,10 @@ class WorkFolder:
         if not (self.path / JOB).exists():
             with publish(self.path / JOB, force=True) as temporary:
                 temporary.write_text(json.dumps(job, indent=1), encoding="utf-8")
-        self._stream = (self.path / LOG).open("a+b")
-        self._stream.seek(0)
-        end = 0
-        for key, item, position in _records(self._stream):
-            self.earlier[key] = item
-            end = position
+        self._stream = (self.path / LOG).open("ab")
+        self.earlier = self._finished = Finished(self.path / LOG)
         # A record that was cut by a kill would hide all that follow it.
-        self._stream.truncate(end)
+        self._stream.truncate(self._finished.end)
         self.count = len(self.earlier)
 
     def close(self) -> None:
@@ -90,6 +89,49 @@ class WorkFolder:
             with contextlib.suppress(OSError):
                 self._stream.close()
             self._stream = None
+        if self._finished is not None:
+            self._finished.close()
+
+
+class Finished(Mapping[str, bytes]):
+    """Items of a log by their keys, the last one of a key; they are read when they are asked for.
+
+    end  where the last whole record ends
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._stream = path.open("rb")
+        hashes, starts = array("q"), array("q", [0])
+        for key, _, end in _records(self._stream):
+            hashes.append(hash(key))
+            starts.append(end)
+        self.end = starts.pop()
+        # Keys and items would take as much memory as a run has written.
+        order = np.argsort(np.array(hashes, np.int64), kind="stable")
+        self._hashes, self._starts = np.array(hashes, np.int64)[order], np.array(starts, np.int64)[order]
+
+    def __getitem__(self, key: str) -> bytes:
+        low, high = (int(np.searchsorted(self._hashes, hash(key), side)) for side in ("left", "right"))
+        for start in reversed(self._starts[low:high].tolist()):
+            found = self._record(start)
+            if found[0] == key:
+                return found[1]
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(self._record(start)[0] for start in sorted(self._starts.tolist())))
+
+    def __len__(self) -> int:
+        return len(np.unique(self._hashes))
+
+    def close(self) -> None:
+        """Let go of the log."""
+        self._stream.close()
+
+    def _record(self, start: int) -> tuple[str, bytes]:
+        self._stream.seek(start)
+        length, _ = _HEAD.unpack(self._stream.read(_HEAD.size))
+        return msgspec.msgpack.decode(self._stream.read(length), type=tuple[str, bytes])
 
 
 @contextlib.contextmanager

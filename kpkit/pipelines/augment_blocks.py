@@ -1,0 +1,105 @@
+"""Labels as blocks of images in the order of their paths: one, where they are in memory, else as many as it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kpkit.core.boxes import with_boxes
+from kpkit.core.dataset import Dataset, known_rows
+from kpkit.core.partition import Part, cut
+from kpkit.core.report import Collector
+from kpkit.pipelines.augment_fields import Fields, fields_of, split_polygons
+from kpkit.pipelines.augment_images import Block, source_images
+from kpkit.pipelines.augment_keys import Gathered, Keys
+from kpkit.pipelines.augment_spool import Spool
+from kpkit.pipelines.bulk import uncollected
+from kpkit.pipelines.parts import LabelParts
+
+BOX_PADDING = 0.25
+# An output has so many parts at most; the formats allow some more.
+MOST_PARTS = 50_000
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Labels that were looked through, and are taken block by block.
+
+    head    what all of them have in common: skeleton, description, the first paths; no persons
+    keys    all images        ranges  (first, end) of each block's images, numbers in `keys`
+    size    the most persons, and images, of a block's output
+    """
+
+    parts: LabelParts
+    head: Dataset
+    keys: Keys
+    ranges: list[tuple[int, int]]
+    size: int
+
+    def blocks(self) -> Iterator[Block]:
+        """The blocks in order, one in memory at a time.
+
+        Raises InputError for a part that cannot be read any more, OutputError where there is no room for temporary
+        files.
+        """
+        if len(self.ranges) == 1 and len(self.parts) == 1:
+            part = next(self.parts.parts(Collector()))
+            with uncollected():
+                block = self._block(*self._boxed(part), fields_of(part.dataset), 0)
+            del part
+            yield block
+            return
+        spool = self._spool()
+        for number, (first, _) in enumerate(self.ranges):
+            with uncollected():
+                found = spool.take(number)
+                block = self._block(found.dataset, found.own_boxes, split_polygons(found.persons, found.images), first)
+            del found
+            yield block
+            del block
+
+    def _block(self, dataset: Dataset, own: NDArray[np.bool_], fields: Fields, first: int) -> Block:
+        has_ids = self.parts.format.keeps_for(self.parts.path).instance_id
+        return Block(source_images(dataset, has_ids=has_ids), first, dataset, own, fields)
+
+    def _boxed(self, part: Part) -> tuple[Dataset, NDArray[np.bool_]]:
+        """With a box for everybody who can have one, since occluders and crops need it; [N] bool: who had one."""
+        dataset = part.dataset
+        boxed = with_boxes(dataset, "auto", BOX_PADDING, self.parts.format.scale_boxes(dataset))
+        return boxed, known_rows(dataset.bbox_xywh)
+
+    def _spool(self) -> Spool:
+        spool = Spool(self.head, len(self.ranges))
+        ends = np.array([end for _, end in self.ranges])
+        for part in self.parts.parts(Collector()):
+            images = np.arange(part.first_image, part.first_image + len(part.dataset.images))
+            with uncollected():
+                spool.put(*self._boxed(part), np.searchsorted(ends, self.keys.of_row[images], side="right"))
+            del part
+        return spool
+
+
+def look_through(parts: LabelParts, size: int, outputs: int, collector: Collector) -> Labels:
+    """Read all parts once, one at a time.
+
+    size     the most persons, and images, of a block's output; 0: all labels are one block
+    outputs  of an image, or a person
+
+    Raises InputError for a part that cannot be read, RecordError for an image without a file name, or one that leads
+    outside the dataset.
+    """
+    gathered = Gathered()
+    with uncollected():
+        for part in parts.parts(collector):
+            gathered.add(part)
+            del part
+        keys = gathered.keys()
+    most = max(len(keys), int(keys.persons.sum())) * outputs
+    size = max(size, -(-most // MOST_PARTS)) if size else max(most, 1)
+    return Labels(parts, gathered.head(), keys, cut(keys.persons, max(1, size // outputs)), size)
+
+
+__all__ = ["BOX_PADDING", "Labels", "look_through"]
