@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 Matrix = NDArray[np.float64]
 Points = NDArray[np.float64]
 
-_CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+Box = tuple[float, float, float, float]
+
+NOWHERE: Box = (math.nan, math.nan, math.nan, math.nan)
 
 
 def identity() -> Matrix:
@@ -122,8 +124,27 @@ def apply_boxes(matrix: Matrix, xywh: Points) -> Points:
 
     returns [..., 4]  float64
     """
-    corners = xywh[..., None, :2] + _CORNERS * xywh[..., None, 2:]
-    return hull(apply_points(matrix, corners))
+    numbers = matrix.tolist()
+    return np.array([move_box(numbers, box) for box in xywh.reshape(-1, 4).tolist()]).reshape(xywh.shape)
+
+
+def move_box(matrix: Sequence[Sequence[float]], box: Sequence[float]) -> Box:
+    """`apply_boxes` of one box, in plain numbers: a picture has few, and numpy takes longer to be called for them.
+
+    matrix  two rows of three    box  x, y, w, h
+    """
+    (a, b, c), (d, e, f) = matrix
+    x, y, right, bottom = box[0], box[1], box[0] + box[2], box[1] + box[3]
+    if not (right == right and bottom == bottom):
+        return NOWHERE
+    # Each sum is least where both of its parts are.
+    left, top = min(a * x, a * right) + min(b * y, b * bottom) + c, min(d * x, d * right) + min(e * y, e * bottom) + f
+    return (
+        left,
+        top,
+        max(a * x, a * right) + max(b * y, b * bottom) + c - left,
+        max(d * x, d * right) + max(e * y, e * bottom) + f - top,
+    )
 
 
 def hull(points: Points) -> Points:
@@ -147,13 +168,22 @@ def clip_boxes(xywh: Points, width: int, height: int) -> Points:
 
     xywh    [..., 4]  float64
     """
-    frame = np.array([width, height], np.float64)
-    low, high = xywh[..., :2], xywh[..., :2] + xywh[..., 2:]
-    low = np.where(low < -1.0, -0.5, low)
-    high = np.where(high > frame, frame - 0.5, high)
-    size = high - low
-    inside: NDArray[np.bool_] = np.all((size > 0) | ((size == 0) & (xywh[..., 2:] == 0)), axis=-1)
-    return np.where(inside[..., None], np.concatenate([low, size], axis=-1), np.nan)
+    boxes = [clip_box(box, width, height) for box in xywh.reshape(-1, 4).tolist()]
+    return np.array(boxes).reshape(xywh.shape)
+
+
+def clip_box(box: Sequence[float], width: int, height: int) -> Box:
+    """`clip_boxes` of one box, in plain numbers.  box  x, y, w, h"""
+    x, w = _clip(box[0], box[2], width)
+    y, h = _clip(box[1], box[3], height)
+    return (x, y, w, h) if w == w and h == h else NOWHERE
+
+
+def _clip(start: float, length: float, frame: int) -> tuple[float, float]:
+    low = -0.5 if start < -1.0 else start
+    high = frame - 0.5 if start + length > frame else start + length
+    inside = high > low or (high == low and length == 0)
+    return low, high - low if inside else math.nan
 
 
 def outside(xy: Points, width: int, height: int) -> NDArray[np.bool_]:

@@ -5,6 +5,8 @@ Nothing is deleted. A joint that leaves the frame is unlabelled and truncated, a
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -141,24 +143,30 @@ def _boxes(
     Turning makes the hull of a box's corners too large; where there is a polygon, its hull is taken then. The share is
     that of the polygon where there is one, else that of the box.
     """
-    whole = geo.apply_boxes(matrix, before.bbox_xywh)
-    outlined = any(polygons)
-    if outlined and not _keeps_boxes_upright(matrix):
-        for i, person in enumerate(polygons):
-            if any(map(len, person)) and np.isfinite(whole[i]).all():
-                whole[i] = geo.hull(np.concatenate(person))
-    boxes = geo.clip_boxes(whole, *out_wh)
-    share = np.ones(len(whole))
-    size = whole[:, 2] * whole[:, 3]
-    np.divide(boxes[:, 2] * boxes[:, 3], size, out=share, where=size > 0)
-    for i, person in enumerate(polygons if outlined else []):
-        if all(one is part for one, part in zip(person, clipped[i], strict=True)):
-            if any(polygon_area(one) > 0 for one in person):
-                share[i] = 1.0
-        elif (total := sum(map(polygon_area, person))) > 0:
-            share[i] = sum(map(polygon_area, clipped[i])) / total
-    gone = np.isnan(boxes[:, 0]) & ~np.isnan(whole[:, 0])
-    return boxes, np.where(gone, np.nan, before.area * geo.scale_of(matrix) * share)
+    numbers, scale = matrix.tolist(), geo.scale_of(matrix)
+    turned = any(polygons) and not _keeps_boxes_upright(matrix)
+    boxes, areas = [], []
+    for i, (box, area) in enumerate(zip(before.bbox_xywh.tolist(), before.area.tolist(), strict=True)):
+        whole = geo.move_box(numbers, box)
+        outline = polygons[i] if polygons else []
+        if turned and any(map(len, outline)) and not math.isnan(whole[0]):
+            whole = geo.hull(np.concatenate(outline)).tolist()
+        kept = geo.clip_box(whole, *out_wh)
+        lost = math.isnan(kept[0]) and not math.isnan(whole[0])
+        boxes.append(kept)
+        areas.append(math.nan if lost else area * scale * _share(whole, kept, outline, clipped[i] if outline else []))
+    return np.array(boxes).reshape(-1, 4), np.array(areas)
+
+
+def _share(whole: Sequence[float], kept: Sequence[float], outline: list[Polygon], clipped: list[Polygon]) -> float:
+    """Of a person's area that is inside the frame: boxes before and after clipping, polygons before and after."""
+    if all(one is part for one, part in zip(outline, clipped, strict=True)):
+        if any(polygon_area(one) > 0 for one in outline):
+            return 1.0
+    elif (total := sum(map(polygon_area, outline))) > 0:
+        return float(sum(map(polygon_area, clipped)) / total)
+    size = whole[2] * whole[3]
+    return kept[2] * kept[3] / size if size > 0 else 1.0
 
 
 def _keeps_boxes_upright(matrix: NDArray[np.float64]) -> bool:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import secrets
 import shutil
 from array import array
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -21,6 +20,7 @@ from kpkit.core.dataset import Dataset
 from kpkit.errors import OutputError, UsageError
 from kpkit.formats.base import Format
 from kpkit.guard import output_error, read_bytes
+from kpkit.pipelines.fingerprint import picture_checksum
 
 MAGIC = {".jpg": b"\xff\xd8\xff", ".png": b"\x89PNG\r\n\x1a\n"}
 ASIDE = ".moving"
@@ -28,6 +28,8 @@ ASIDE = ".moving"
 PICTURES = ("images", "masks")
 AT_ONCE = 4096
 UNFINISHED = ".tmp"
+# What tells unfinished files of one host, process and picture from others'.
+_HERE, _numbers = secrets.token_hex(8), count()
 
 Timed = Callable[[str], AbstractContextManager[None]]
 Picture = NDArray[np.uint8]
@@ -37,7 +39,7 @@ class Saver:
     """Writes pictures below the folder of the output, each whole or not at all.
 
     making     folder on the same disk where they are made, there already
-    checksums  path in the output -> SHA-256, filled in where it is not None
+    checksums  path in the output -> checksum, filled in where it is not None
     """
 
     def __init__(self, folder: Path, making: Path, checksums: dict[str, str] | None, timed: Timed) -> None:
@@ -75,7 +77,7 @@ class Saver:
                 raise output_error(error, path) from error
         if self._checksums is not None:
             with self._timed("checksum"):
-                self._checksums[name] = hashlib.sha256(data).hexdigest()
+                self._checksums[name] = picture_checksum(data)
 
     def _make_folders(self, path: Path) -> None:
         if not (self._folder.is_dir() and self._making.is_dir()):
@@ -94,8 +96,8 @@ class Saver:
 
 
 def _write_whole(path: Path, data: bytes, making: Path) -> None:
-    # Renamed, not written in place: on a cluster a worker that was given up may come late with the same bytes.
-    temporary = os.path.join(making, f".{secrets.token_hex(8)}{UNFINISHED}")
+    # Renamed, not written in place: a worker that was given up may come late with the same bytes.
+    temporary = os.path.join(making, f".{_HERE}-{os.getpid()}-{next(_numbers)}{UNFINISHED}")
     try:
         with open(temporary, "wb", buffering=0) as stream:
             rest = memoryview(data)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,9 @@ import numpy as np
 from kpkit.augment.rows import Row
 from kpkit.augment.spatial import Labels
 from kpkit.errors import InputError
+from kpkit.guard import read_bytes
 from kpkit.pipelines.augment_plan import Done, ImageTask, Output, Plan
-from kpkit.pipelines.fingerprint import file_checksum
+from kpkit.pipelines.fingerprint import picture_checksum
 
 _ARRAY, _NUMBER = 1, 2
 
@@ -62,13 +62,13 @@ def source_checksums(task: ImageTask, picture: bytes | None = None) -> list[str]
     """
     masks = [mask for mask in (task.mask, *task.own_masks) if isinstance(mask, Path)]
     patches = [file for copy in task.patches for file in copy]
-    first = _checksum(task.file) if picture is None else hashlib.sha256(picture).hexdigest()
+    first = _checksum(task.file) if picture is None else picture_checksum(picture)
     return [first, *(_checksum(file) for file in (*masks, *patches))]
 
 
 def _checksum(path: Path) -> str:
     try:
-        return file_checksum(path)
+        return picture_checksum(read_bytes(path))
     except InputError:
         return ""
 

@@ -20,7 +20,7 @@ from kpkit.pipelines.fingerprint import file_checksum, input_checksum, versions
 from kpkit.pipelines.run_folder import end_runs
 from kpkit.pipelines.work_folder import WorkFolder, work_folder
 
-LIBRARIES = ("numpy", "opencv-python-headless", "pyarrow", "simplejpeg")
+LIBRARIES = ("numpy", "opencv-python-headless", "pyarrow", "simplejpeg", "xxhash")
 # What of a job says nothing about the bytes of single images.
 ELSEWHERE = frozenset(
     {

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import xxhash
+
 import kpkit
 from kpkit.guard import input_error
 
@@ -55,6 +57,15 @@ def file_checksum(path: Path) -> str:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise input_error(error, path) from error
+
+
+def picture_checksum(data: bytes) -> str:
+    """XXH3 (128 bits, hex) of a picture's file, which tells whether it is still the same.
+
+    Ten times as fast as SHA-256, which made a noticeable part of a worker's time. Nobody gains by a picture that is
+    made to look like another one: the checksums are compared with files of the same user's own run.
+    """
+    return xxhash.xxh3_128_hexdigest(data)
 
 
 def input_checksum(path: Path) -> str:
