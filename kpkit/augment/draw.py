@@ -89,15 +89,15 @@ def draw_image(recipe: Recipe, seed: int, key: str, copy: int, size_wh: tuple[in
 
 def _scale_and_angle(recipe: Recipe, rng: Rng) -> tuple[float, float]:
     """Uniform over the ranges, or HRNet's clipped normal draws (JointsDataset.__getitem__)."""
-    turn = rng.random() < recipe.rotation_probability
     if recipe.distribution == "uniform":
-        first, second = rng.random(2).tolist()
+        coin, first, second = rng.random(3).tolist()
         (scale,), (angle,) = _between(recipe.scale, [first]), _between(recipe.rotation, [second])
     else:
+        coin = rng.random()
         factor, spread = recipe.scale[1] - 1.0, recipe.rotation[1]
         scale = float(np.clip(rng.standard_normal() * factor + 1.0, *recipe.scale))
         angle = float(np.clip(rng.standard_normal() * spread, -2 * spread, 2 * spread))
-    return float(scale), float(angle) if turn else 0.0
+    return float(scale), float(angle) if coin < recipe.rotation_probability else 0.0
 
 
 def _mirrors(

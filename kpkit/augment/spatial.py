@@ -96,9 +96,8 @@ def _settle(
         order = skeleton.flip_index
         xy, flags, truncated = xy[:, order], flags[:, order], truncated[:, order]
     left = geo.outside(xy, *out_wh)
-    gone: NDArray[np.float64] = np.full(xy.shape, np.nan)
+    gone: NDArray[np.float64] = np.where(left[..., None], xy, np.nan)
     if left.any():
-        gone[left] = xy[left]
         xy, flags, truncated = vis.leave_frame(xy, flags, truncated, left)
     polygons, clipped = _move_polygons(before.polygons, matrix, out_wh)
     boxes, areas = _boxes(before, polygons, clipped, matrix, out_wh)

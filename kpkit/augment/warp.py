@@ -16,6 +16,11 @@ _BORDER = {
 }
 
 
+def moves_nothing(matrix: NDArray[np.float64], size_wh: tuple[int, int], out_wh: tuple[int, int]) -> bool:
+    """Whether every pixel of a picture of that size stays where it is.  matrix  [2,3]  float64"""
+    return out_wh == size_wh and matrix.tolist() == [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
+
+
 def warp_image(
     image: NDArray[np.uint8], matrix: NDArray[np.float64], out_wh: tuple[int, int], recipe: Recipe
 ) -> NDArray[np.uint8]:
@@ -25,7 +30,7 @@ def warp_image(
 
     returns [h,w,3]  uint8
     """
-    if out_wh == (image.shape[1], image.shape[0]) and np.array_equal(matrix, np.eye(2, 3)):
+    if moves_nothing(matrix, (image.shape[1], image.shape[0]), out_wh):
         return image
     value = recipe.border_value
     return cv2.warpAffine(
