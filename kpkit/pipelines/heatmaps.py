@@ -25,6 +25,8 @@ from kpkit.pipelines.heatmaps_render import Rendered, render_or_keep
 from kpkit.targets.manifest import Manifest, ShardEntry
 
 Progress = Callable[[str, int, int], None]
+# What workers need, for the process that they are forked from.
+PRELOADED, KERNELS = ("kpkit.pipelines.heatmaps_render", "h5py", "cv2"), ("kpkit.targets.kernels_loaded",)
 
 
 def run(job: HeatmapsJob, progress: Progress | None = None) -> HeatmapsReport:
@@ -36,7 +38,7 @@ def run(job: HeatmapsJob, progress: Progress | None = None) -> HeatmapsReport:
     started = time.monotonic()
     collector = Collector()
     tell = progress or (lambda stage, done, total: None)
-    begin(job.workers, job.scheduler, ["kpkit.pipelines.heatmaps_render", "h5py", "cv2"])
+    begin(job.workers, job.scheduler, [*PRELOADED, *(KERNELS if job.store == "heatmaps" else ())])
     work = prepare(job, collector)
     report = _report(job, work)
     if not job.dry_run:
