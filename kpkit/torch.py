@@ -18,7 +18,7 @@ import numpy as np
 
 from kpkit.errors import MissingExtraError
 from kpkit.targets.shard_dataset import ShardDataset as _ShardDataset
-from kpkit.targets.shard_layout import IMAGE
+from kpkit.targets.shard_layout import COUNT, FIRST, IMAGE
 
 try:
     import torch
@@ -35,9 +35,10 @@ except ImportError as error:
 class Batch(Sequence[dict[str, Any]]):
     """Samples that were read together; `tensors` holds them stacked."""
 
-    def __init__(self, tensors: dict[str, Any], size: int) -> None:
+    def __init__(self, tensors: dict[str, Any], size: int, of_persons: frozenset[str] = frozenset()) -> None:
         self.tensors = tensors
         self._size = size
+        self._of_persons = of_persons
 
     def __len__(self) -> int:
         return self._size
@@ -45,7 +46,12 @@ class Batch(Sequence[dict[str, Any]]):
     def __getitem__(self, index: Any) -> Any:
         if not -self._size <= index < self._size:
             raise IndexError(index)
-        return {name: values[index] for name, values in self.tensors.items()}
+        found = {name: values[index] for name, values in self.tensors.items() if name not in self._of_persons}
+        if self._of_persons:
+            first, count = int(found[FIRST]), int(found[COUNT])
+            found |= {name: self.tensors[name][first : first + count] for name in self._of_persons}
+            found[FIRST] = torch.zeros_like(found[FIRST])
+        return found
 
 
 class ShardDataset(Dataset[dict[str, Any]]):
@@ -56,7 +62,8 @@ class ShardDataset(Dataset[dict[str, Any]]):
     flip    probability that a sample is mirrored, drawn by PyTorch's generator, anew each time
 
     Samples are dicts: name -> tensor, ids and paths as int and str; pictures are uint8 [3,h,w] in RGB. Workers open
-    files themselves, however they are started. Raises as `kpkit.ShardDataset` does.
+    files themselves, however they are started. Of whole pictures, arrays of persons are of different lengths: only
+    `collate` puts them together, one picture's after the other's. Raises as `kpkit.ShardDataset` does.
     """
 
     def __init__(
@@ -95,7 +102,8 @@ class ShardDataset(Dataset[dict[str, Any]]):
         if self.flip > 0:
             flips = (torch.rand(len(indices)) < self.flip).numpy()
         read = self.shards.read(np.asarray(indices, np.int64), flip=flips)
-        return Batch({name: _tensor(name, values) for name, values in read.items()}, len(indices))
+        of_persons = frozenset(name for name in read if self.shards.is_of_persons(name))
+        return Batch({name: _tensor(name, values) for name, values in read.items()}, len(indices), of_persons)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return (self[index] for index in range(len(self)))

@@ -58,14 +58,16 @@ def heatmaps(
 ) -> int:
     """Render heatmaps and other targets into HDF5 shards.
 
-    One sample a person (and copy): target, weights, joints, and the matrix back to the source picture. Read them with
-    kpkit.ShardDataset, kpkit.torch.ShardDataset, or any HDF5 library.
+    One sample a person (and copy): target, weights, joints, and the matrix back to the source picture. With the codec
+    bottomup it is a whole picture with all its persons. Read them with kpkit.ShardDataset, kpkit.torch.ShardDataset, or
+    any HDF5 library.
 
     Examples:
 
     - `kpkit heatmaps coco -o shards` renders 64x48 heatmaps for 256x192 crops
     - `kpkit heatmaps --with-images --recipe hrnet --copies 4 --workers 0`
     - `kpkit heatmaps --codec simcc --dtype float32 --store params`
+    - `kpkit heatmaps --codec bottomup --input-size 512x512 --with-images`
     """
     given = dict(locals())
     from kpkit.augment.recipe import load

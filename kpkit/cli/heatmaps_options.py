@@ -26,7 +26,7 @@ CodecName = Annotated[
     typer.Option(
         "--codec",
         metavar="NAME",
-        help="Rule of the targets: msra (the default), unbiased, udp, megvii, simcc, paf.",
+        help="Rule of the targets: msra (the default), unbiased, udp, megvii, simcc, paf; bottomup for whole pictures.",
         autocompletion=complete.codecs,
         rich_help_panel=TARGETS,
     ),
@@ -54,7 +54,7 @@ InputSize = Annotated[
     typer.Option(
         "--input-size",
         metavar="HEIGHTxWIDTH",
-        help="Size of the crops in pixels, height first. Left out: the recipe's, else 256x192.",
+        help="Size of the input in pixels, height first. Left out: the recipe's, else 256x192; bottomup: 512x512.",
         rich_help_panel=TARGETS,
     ),
 ]

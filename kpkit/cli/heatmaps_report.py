@@ -51,6 +51,7 @@ def _facts(report: HeatmapsReport) -> list[tuple[str, str]]:
         ("codec", f"{report.codec.get('codec', '')}: {codec}"),
         ("stored", f"{report.store}, {report.dtype}, {report.compression}"),
         ("size", f"{size(report.bytes)}, {each}" if report.bytes else each),
+        ("masked", f"{report.masked:,} crowds and persons without joints" if report.masked else ""),
         ("covered", f"{report.covered:,} joints" if report.covered else ""),
         ("kept", f"{plural(report.kept, 'shard')} of an earlier run" if report.kept else ""),
         ("time", shares_of_time(report.profile, report.workers, f"{rate:,.0f} samples/s")),

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 SHOWN = 40
 FINDINGS = 1
+# The first axis of an array by what has one: samples, persons of whole pictures, the shard.
+AXES = {"sample": ["n"], "person": ["persons"], "shard": []}
 
 
 @reporting
@@ -88,6 +90,7 @@ def _print_info(console: Console, found: ShardsInfo) -> None:
         ("codec", f"{manifest.codec.get('codec')}: {codec}"),
         ("skeleton", f"{manifest.skeleton['name']} ({len(manifest.skeleton['keypoints'])} joints)"),
         ("stored", f"{manifest.store}, {manifest.dtype}, {manifest.compression}"),
+        ("masked", f"{found.masked:,} crowds and persons without joints" if found.masked else ""),
         ("joints", joints),
         ("samples", f"{copies}; {found.flipped:,} mirrored"),
         ("left out", "; ".join(f"{count:,} {why}" for why, count in manifest.left_out.items())),
@@ -101,7 +104,7 @@ def _print_info(console: Console, found: ShardsInfo) -> None:
         [
             f"  {name}",
             said["dtype"],
-            " x ".join(map(str, [*({"shard": []}.get(said.get("per", ""), ["n"])), *said["shape"]])),
+            " x ".join(map(str, [*AXES[said.get("per", "sample")], *said["shape"]])),
             f"{said['scale']:g}" if said["scale"] != 1 else "",
             f"{said['offset']:g}" if said["offset"] else "",
         ]

@@ -1,7 +1,8 @@
-"""Areas of COCO segmentations: polygons by the shoelace formula, run lengths by counting."""
+"""COCO segmentations of raw rows, and their areas: polygons by the shoelace formula, run lengths by counting."""
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import msgspec
@@ -16,20 +17,25 @@ class _Row(msgspec.Struct, gc=False):
     segmentation: list[list[float]] | dict[str, Any] | None = None
 
 
+def segmentations(source: RowSource, instances: NDArray[np.int64]) -> list[list[list[float]] | dict[str, Any] | None]:
+    """The segmentations of the selected instances as their rows have them, None where there is none."""
+    found: list[list[list[float]] | dict[str, Any] | None] = [None] * len(instances)
+    rows = source.row_of[instances]
+    known = np.flatnonzero(rows >= 0)
+    decode = msgspec.json.Decoder(_Row).decode
+    for i, raw in zip(known.tolist(), iterate(source.rows, rows[known]), strict=True):
+        with contextlib.suppress(msgspec.ValidationError):  # a shape of its own
+            found[i] = decode(raw).segmentation
+    return found
+
+
 def segmentation_areas(source: RowSource, instances: NDArray[np.int64]) -> NDArray[np.float64]:
     """[n] float64: area in pixels^2 of the segmentation of the selected instances, NaN where there is none.
 
     Overlapping polygons of one person are added, as COCO's own annotation tool does.
     """
     areas = np.full(len(instances), np.nan)
-    rows = source.row_of[instances]
-    known = np.flatnonzero(rows >= 0)
-    decode = msgspec.json.Decoder(_Row).decode
-    for i, raw in zip(known.tolist(), iterate(source.rows, rows[known]), strict=True):
-        try:
-            segmentation = decode(raw).segmentation
-        except msgspec.ValidationError:  # a shape of its own: no area from it
-            continue
+    for i, segmentation in enumerate(segmentations(source, instances)):
         if isinstance(segmentation, dict):
             areas[i] = _run_length_area(segmentation)
         elif segmentation:

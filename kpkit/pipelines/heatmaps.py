@@ -19,7 +19,7 @@ from kpkit.execute import Failure, begin, pool_for, run_tasks
 from kpkit.guard import claim, upload
 from kpkit.pipelines.heatmaps_folder import ShardFolder, check_output, shard_folder
 from kpkit.pipelines.heatmaps_job import HeatmapsJob, HeatmapsReport
-from kpkit.pipelines.heatmaps_plan import ShardTask, plan_document, shard_tasks
+from kpkit.pipelines.heatmaps_plan import ShardTask, crops_of, plan_document, shard_tasks
 from kpkit.pipelines.heatmaps_prepare import Work, prepare
 from kpkit.pipelines.heatmaps_render import Rendered, render_or_keep
 from kpkit.targets.manifest import Manifest, ShardEntry
@@ -75,11 +75,19 @@ def _report(job: HeatmapsJob, work: Work) -> HeatmapsReport:
         dry_run=job.dry_run,
         workers=job.workers,
         persons=len(work.people),
-        samples=len(work.people) * len(plan.copies) * plan.flips,
+        samples=int(crops_of(work.people, plan)[-1]) * plan.flips,
         shards=len(work.names),
-        arrays={name: array.nbytes for name, array in work.layout.items() if array.per != "shard"},
+        masked=work.people.masked,
+        arrays=_bytes_a_sample(work),
         losses=work.people.losses,
     )
+
+
+def _bytes_a_sample(work: Work) -> dict[str, int]:
+    """By array, before compression; of persons, those of the mean picture."""
+    pictures = max(1, len(work.people.counts))
+    times = {"sample": 1.0, "person": len(work.people) / pictures}
+    return {name: round(array.nbytes * times[array.per]) for name, array in work.layout.items() if array.per != "shard"}
 
 
 def _items(work: Work, folder: ShardFolder) -> Iterator[tuple[str, tuple[ShardTask, ShardEntry | None]]]:

@@ -55,14 +55,18 @@ class Placed:
         return Placed(*(getattr(self, name)[keep] for name in self.__dataclass_fields__))
 
 
-def expand(task: ShardTask, copies: tuple[int, ...]) -> Crops:
-    """The crops of a shard: picture by picture, copy by copy, person by person."""
+def expand(task: ShardTask, copies: tuple[int, ...], *, whole: bool = False) -> Crops:
+    """The crops of a shard: picture by picture, copy by copy, person by person.
+
+    whole  a crop is a whole picture, and `person` its first
+    """
     person, image, copy = [], [], []
     for number, ref in enumerate(task.images):
-        low, high = max(task.low, ref.start), min(task.high, ref.start + ref.persons * len(copies))
+        persons = 1 if whole else ref.persons
+        low, high = max(task.low, ref.start), min(task.high, ref.start + persons * len(copies))
         offset = np.arange(low - ref.start, high - ref.start)
-        person.append(ref.first + offset % ref.persons)
-        copy.append(np.array(copies, np.int64)[offset // ref.persons])
+        person.append(ref.first + offset % persons)
+        copy.append(np.array(copies, np.int64)[offset // persons])
         image.append(np.full(len(offset), number))
     return Crops(*(np.concatenate(parts).astype(np.int64) for parts in (person, image, copy)))
 

@@ -17,6 +17,8 @@ from kpkit.targets.shard_layout import Store
 
 SCHEMA_VERSION = 1
 INPUT_SIZE = (256, 192)
+WHOLE_SIZE = (512, 512)
+PADDING = 1.25
 SHARD_SAMPLES = 4096
 
 OccludedTarget = Literal["ignore", "absent", "keep"]
@@ -29,7 +31,7 @@ class HeatmapsJob:
 
     source         where the labels are         output  folder; None: kpkit-out/heatmaps-FORMAT
     codec, codec_parameters                     see kpkit.targets.make
-    input_size     (height, width) pixels; None: the recipe's, else 256x192
+    input_size     (height, width) pixels; None: the recipe's, else 256x192, or 512x512 for whole pictures
     heatmap_size   (height, width) cells; None: a quarter of the input
     shard_samples  samples a shard; 0: as many as fit into shard_bytes before compression
     recipe         None: every person once, cut straight        copies  augmented copies a person (with a recipe)
@@ -59,7 +61,7 @@ class HeatmapsJob:
     flip_copies: bool = False
     occluded_target: OccludedTarget = "ignore"
     spatial_weights: SpatialWeights = "none"
-    padding: float = 1.25
+    padding: float = PADDING
     seed: int = 0
     workers: int = 1
     exif: str = "auto"
@@ -78,6 +80,7 @@ class HeatmapsReport:
 
     samples, shards  all in the folder       kept    shards that an earlier run made
     persons          that have samples       losses  persons that have none, and why
+    masked           of them: without targets on a whole picture
     arrays           name -> bytes a sample, before compression
     bytes            of all shards           failures  pictures that could not be used
     covered          joints that something covers
@@ -99,6 +102,7 @@ class HeatmapsReport:
     kept: int = 0
     bytes: int = 0
     covered: int = 0
+    masked: int = 0
     arrays: dict[str, int] = field(default_factory=dict)
     losses: list[Loss] = field(default_factory=list)
     issues: list[Issue] = field(default_factory=list)

@@ -13,29 +13,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kpkit.core.boxes import with_boxes
 from kpkit.core.dataset import Dataset, ImageTable
-from kpkit.core.partition import Part
 from kpkit.core.report import Collector, Loss
-from kpkit.formats.base import Format
-from kpkit.formats.native_join import IMAGE_TABLE, concatenated
-from kpkit.pipelines.augment_blocks import BOX_PADDING
+from kpkit.formats.native_join import concatenated
 from kpkit.pipelines.augment_images import image_key, rank
 from kpkit.pipelines.augment_stems import distinct
 from kpkit.pipelines.bulk import uncollected
 from kpkit.pipelines.heatmaps_columns import PersonColumns, Rows
-from kpkit.pipelines.heatmaps_masks import Fields, mask_fields
+from kpkit.pipelines.heatmaps_gather import COLUMNS, CONTENT, WHY, Gathered
+from kpkit.pipelines.heatmaps_masks import Fields
+from kpkit.pipelines.heatmaps_shapes import Shapes
 from kpkit.pipelines.parts import LabelParts
-
-OCCLUDED_BY = "augment.occluded_by"
-# What a sample is made from; `given_box` (as annotated) tells persons apart who have the same id.
-COLUMNS = ("xy", "visibility", "truncated", "bbox_xywh", "head_box", "score")
-CONTENT = ("xy", "visibility", "given_box", "head_box")
-WHY = (
-    "crowds have no joints of one person",
-    "persons without a labelled joint have no target",
-    "persons without a box have no crop",
-)
 
 
 @dataclass(frozen=True)
@@ -54,14 +42,16 @@ class Pictured:
 
 @dataclass(frozen=True)
 class People:
-    """Everybody, with the pictures ordered by their paths.
+    """Everybody, with the pictures ordered by their paths. A sample is a person, or a picture with all of them.
 
     dataset  skeleton and images; no persons      columns  theirs: COLUMNS, `given_box` and `occluded`
-    ids, usable, index  [N]  id, whether it becomes a sample, row of the image
-    keys     paths of all pictures     used  [M] int64  numbers of those with samples     counts  [M] of samples there
+    ids, usable, index  [N]  id, whether it stands in a sample, row of the image
+    keys     paths of all pictures     used  [M] int64  numbers of those with samples     counts  [M] of persons there
     image_masks, person_masks  row of the image, of the person -> mask field; empty where the labels name none
     has_ids  the format gives persons ids; else they are told apart by their labels
     covered  an earlier augmentation covered a joint of somebody
+    shapes   of whole pictures: outlines of those who have no targets; columns have `masked` then
+    masked, bare   how many of them there are, and how many have neither outline nor box
     """
 
     dataset: Dataset
@@ -79,9 +69,24 @@ class People:
     covered: bool
     _images: tuple[Rows, Rows]
     _persons: tuple[Rows, Rows]
+    shapes: Shapes | None = None
+    masked: int = 0
+    bare: int = 0
 
     def __len__(self) -> int:
         return int(self.counts.sum())
+
+    @property
+    def whole(self) -> bool:
+        """Whether a sample is a picture with all its persons."""
+        return self.shapes is not None
+
+    def unsized(self) -> list[str]:
+        """Pictures with samples whose size the labels do not state."""
+        order, begins = self._images
+        known = ((self.dataset.images.width > 0) & (self.dataset.images.height > 0))[order]
+        sized = np.logical_or.reduceat(known, begins[:-1]) if len(order) else known
+        return [self.keys[key] for key in self.used[~sized[self.used]].tolist()]
 
     def first_rows(self) -> Rows:
         """[M] int64: of each picture with samples, the row of the image table that names it first."""
@@ -114,15 +119,17 @@ class People:
 
 
 @uncollected()
-def read_people(labels: LabelParts, collector: Collector, has_ids: bool) -> People:
+def read_people(labels: LabelParts, collector: Collector, has_ids: bool, *, whole: bool = False) -> People:
     """Read all parts, one at a time.
+
+    whole  samples are whole pictures: those with somebody who has targets
 
     Raises InputError for a part that cannot be read, RecordError for an image without a file name, or one that leads
     outside the dataset; OutputError where there is no room for temporary files.
     """
-    gathered: _Gathered | None = None
+    gathered: Gathered | None = None
     for part in labels.parts(collector):
-        gathered = gathered or _Gathered(part.dataset, labels.source.n)
+        gathered = gathered or Gathered(part.dataset, labels.source.n, whole)
         gathered.add(part, labels.format)
         del part
     assert gathered is not None
@@ -133,6 +140,9 @@ def read_people(labels: LabelParts, collector: Collector, has_ids: bool) -> Peop
     per_row = np.bincount(gathered.index[gathered.usable], minlength=len(images))
     counts = np.add.reduceat(per_row[order], begins[:-1]) if len(keys) else np.zeros(0, np.int64)
     used = np.flatnonzero(counts)
+    losses = [Loss("instances", count, why) for count, why in zip(gathered.lost, WHY, strict=True) if count]
+    if whole:
+        counts, losses = gathered.take_pictures(order, begins, used)
     starts = np.concatenate([[0], np.cumsum(np.bincount(gathered.index, minlength=len(images)))]).astype(np.int64)
     return People(
         dataset=gathered.first.replace(images=images),
@@ -145,74 +155,18 @@ def read_people(labels: LabelParts, collector: Collector, has_ids: bool) -> Peop
         counts=counts[used],
         image_masks=gathered.image_masks,
         person_masks=gathered.person_masks,
-        losses=[Loss("instances", count, why) for count, why in zip(gathered.lost, WHY, strict=True) if count],
+        losses=losses,
         has_ids=has_ids,
         covered=gathered.covered,
         _images=(order, begins),
         _persons=(np.argsort(gathered.index, kind="stable"), starts),
+        shapes=gathered.shapes,
+        masked=int(gathered.masked[gathered.usable].sum()) if whole else 0,
+        bare=int(gathered.bare[gathered.usable].sum()) if whole else 0,
     )
 
 
-class _Gathered:
-    """What is kept of the parts that went by."""
-
-    def __init__(self, first: Dataset, n: int) -> None:
-        self.first = first.replace(source=None, extras={}).take(np.zeros(0, np.int64))
-        k = len(first.skeleton)
-        kinds: dict[str, tuple[Any, tuple[int, ...]]] = {
-            name: (getattr(first, name).dtype, getattr(first, name).shape[1:]) for name in COLUMNS
-        }
-        self.columns = PersonColumns({**kinds, "given_box": (np.float64, (4,)), "occluded": (np.bool_, (k,))})
-        self.index = np.zeros(n, np.int64)
-        self.usable = np.zeros(n, bool)
-        self.ids: list[NDArray[Any]] = []
-        self.rows: list[Rows] = []
-        self.in_order, self.covered = True, False
-        self.lost = [0, 0, 0]
-        self.image_masks: Fields = {}
-        self.person_masks: Fields = {}
-        self._images: dict[str, list[NDArray[Any]]] = {name: [] for name in IMAGE_TABLE}
-        self._seen = 0
-
-    def add(self, part: Part, source: Format) -> None:
-        """Keep a part."""
-        dataset, rows = part.dataset, part.rows
-        for name in IMAGE_TABLE:
-            self._images[name].append(getattr(dataset.images, name))
-        of_images, of_persons = mask_fields(dataset)
-        self.image_masks |= {row + part.first_image: field for row, field in of_images.items()}
-        self.person_masks |= {int(rows[row]): field for row, field in of_persons.items()}
-        boxed = with_boxes(dataset, "auto", BOX_PADDING, source.scale_boxes(dataset))
-        covered = _covered_before(dataset)
-        self.columns.put(
-            rows,
-            {name: getattr(boxed, name) for name in COLUMNS} | {"given_box": dataset.bbox_xywh, "occluded": covered},
-        )
-        self.covered |= bool(covered.any())
-        self.index[rows] = dataset.image_index + part.first_image
-        self.usable[rows] = self._usable(boxed)
-        self.ids.append(dataset.instance_id)
-        self.rows.append(rows)
-        self.in_order &= not len(rows) or (int(rows[0]), int(rows[-1])) == (self._seen, self._seen + len(rows) - 1)
-        self._seen += len(rows)
-
-    def _usable(self, boxed: Dataset) -> NDArray[np.bool_]:
-        """[n] bool: who becomes a sample; the others are counted."""
-        labelled = (boxed.visibility > 0).any(axis=1)
-        box, crowd = boxed.bbox_xywh, boxed.is_crowd
-        has_box = np.isfinite(box).all(axis=1) & (box[:, 2] > 0) & (box[:, 3] > 0)
-        lost = (crowd, ~crowd & ~labelled, ~crowd & labelled & ~has_box)
-        self.lost = [count + int(np.count_nonzero(one)) for count, one in zip(self.lost, lost, strict=True)]
-        usable: NDArray[np.bool_] = labelled & has_box & ~crowd
-        return usable
-
-    def images(self) -> ImageTable:
-        """The images of all parts."""
-        columns: dict[str, Any] = {name: concatenated(self._images.pop(name)) for name in IMAGE_TABLE}
-        return ImageTable(**columns)
-
-
-def _placed(gathered: _Gathered) -> NDArray[Any]:
+def _placed(gathered: Gathered) -> NDArray[Any]:
     """The ids in the order of the whole dataset."""
     ids = concatenated(gathered.ids)
     placed = np.empty_like(ids)
@@ -232,19 +186,6 @@ def _rank_rows(order: Rows, begins: Rows, images: ImageTable) -> None:
     for number in np.flatnonzero(np.diff(begins) > 1).tolist():
         low, high = begins[number], begins[number + 1]
         order[low:high] = sorted(order[low:high].tolist(), key=lambda row: rank(images.id[row]))
-
-
-def _covered_before(dataset: Dataset) -> NDArray[np.bool_]:
-    """[n,K] bool: joints that an earlier `kpkit augment` covered."""
-    found = np.zeros((len(dataset), len(dataset.skeleton)), bool)
-    column = dataset.extras.get(OCCLUDED_BY)
-    if column is None:
-        return found
-    place = {name: k for k, name in enumerate(dataset.skeleton.keypoints)}
-    for i, value in enumerate(column):
-        if isinstance(value, dict):
-            found[i, [place[name] for name in value if name in place]] = True
-    return found
 
 
 __all__ = ["COLUMNS", "People", "Pictured", "read_people"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -35,8 +35,9 @@ class Account(Protocol):
 
     failures: list[Failure]
     notes: dict[str, list[str]]
+    covered: int
 
-    def timed(self, step: str) -> object:
+    def timed(self, step: str) -> AbstractContextManager[None]:
         """Time a block."""
         ...
 
@@ -59,7 +60,7 @@ class Taken:
 
 
 @dataclass(frozen=True)
-class _Scene:
+class Scene:
     """A picture as read, [H,W,3], None where it is not opened; its mask, and those of single persons by their row."""
 
     image: Picture | None
@@ -76,7 +77,7 @@ class Pictures:
         self._input_wh = (int(width), int(height))
         height, width = plan.codec["heatmap_size"]
         self._cells_wh = (int(width), int(height))
-        self._current: tuple[int, _Scene | None] = (-1, None)
+        self._current: tuple[int, Scene | None] = (-1, None)
 
     def take(self, crops: Crops, placed: Placed) -> Taken:
         """Pixels and regions of crops; marks in `placed` what is covered."""
@@ -88,7 +89,7 @@ class Pictures:
         images = np.zeros((b, height, width, 3), np.uint8) if plan.with_images else None
         regions = np.zeros((b, rows, columns), np.uint8) if plan.covers else None
         for i in range(b):
-            scene = self._scene(int(crops.image[i]))
+            scene = self.scene(int(crops.image[i]))
             if scene is None:
                 good[i] = False
                 continue
@@ -99,12 +100,13 @@ class Pictures:
                 regions[i] = region
         return Taken(good, images, regions)
 
-    def _scene(self, number: int) -> _Scene | None:
+    def scene(self, number: int) -> Scene | None:
+        """The picture of this number and its masks; None where it cannot be used, which is put down."""
         if self._current[0] != number:
             self._current = (number, self._read(self._task.images[number]))
         return self._current[1]
 
-    def _read(self, ref: ImageRef) -> _Scene | None:
+    def _read(self, ref: ImageRef) -> Scene | None:
         plan, image, size_wh = self._plan, None, ref.size_wh
         try:
             with self._timed("decode"):
@@ -119,7 +121,7 @@ class Pictures:
         except KpkitError as error:
             self._done.failures.append(Failure.of(ref.key, error))
             return None
-        return _Scene(image, mask, own)
+        return Scene(image, mask, own)
 
     def _mask(self, ref: object, size_wh: tuple[int, int] | None) -> Picture | None:
         if ref is None:
@@ -134,10 +136,10 @@ class Pictures:
 
     @contextmanager
     def _timed(self, step: str) -> Iterator[None]:
-        with self._done.timed(step):  # type: ignore[attr-defined]  # a context manager
+        with self._done.timed(step):
             yield
 
-    def _crop(self, crops: Crops, placed: Placed, i: int, scene: _Scene) -> tuple[Picture | None, Picture | None]:
+    def _crop(self, crops: Crops, placed: Placed, i: int, scene: Scene) -> tuple[Picture | None, Picture | None]:
         """Pixels and region of one crop; its covered joints are marked in `placed`."""
         plan, matrix = self._plan, placed.matrix[i]
         image: Picture | None = None
@@ -161,12 +163,12 @@ class Pictures:
                 region = cell_shares(whole, self._cells_wh[::-1])
         return image, region
 
-    def _masks(self, crops: Crops, i: int, scene: _Scene) -> list[Picture]:
+    def _masks(self, crops: Crops, i: int, scene: Scene) -> list[Picture]:
         """What the dataset says is covered already, in source pixels."""
         own = scene.own.get(int(crops.person[i]))
         return [mask for mask in (scene.mask, own) if mask is not None]
 
-    def _hide(self, crops: Crops, placed: Placed, i: int, scene: _Scene) -> None:
+    def _hide(self, crops: Crops, placed: Placed, i: int, scene: Scene) -> None:
         """Mark joints that these masks cover: asked in the source's pixels, where the masks are exact."""
         xy = self._task.columns["xy"][crops.person[i]]
         for mask in self._masks(crops, i, scene):

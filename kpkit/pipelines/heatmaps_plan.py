@@ -7,6 +7,7 @@ shard is a run of that order, cut between samples that do not belong together.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -21,8 +22,10 @@ from kpkit.core.skeleton import Skeleton
 from kpkit.guard import resolve_inside
 from kpkit.pipelines.augment_images import patch_files
 from kpkit.pipelines.augment_masks import IMAGE_FIELDS, PERSON_FIELDS, MaskRef, mask_of
+from kpkit.pipelines.heatmaps_gather import COLUMNS
 from kpkit.pipelines.heatmaps_job import OccludedTarget, SpatialWeights
-from kpkit.pipelines.heatmaps_people import COLUMNS, People, Pictured
+from kpkit.pipelines.heatmaps_people import People, Pictured
+from kpkit.pipelines.heatmaps_shapes import Shape
 from kpkit.targets.base import Codec, StoredType
 from kpkit.targets.deflate import Compression
 from kpkit.targets.shard_layout import ArrayLayout, IdentityTypes, Store, layout_of
@@ -36,6 +39,7 @@ class RenderPlan:
     upper     [K] bool, joints above the hips           covers  something may be covered: regions are stored
     folder    of the shards                             attributes  of every shard
     making    where workers make them; None: in `folder`
+    whole     samples are whole pictures; what is called a crop is then a picture's copy
     """
 
     codec: dict[str, Any]
@@ -58,6 +62,7 @@ class RenderPlan:
     exif: str = "auto"
     max_pixels: int = MAX_PIXELS
     making: Path | None = None
+    whole: bool = False
 
     @property
     def flips(self) -> int:
@@ -93,6 +98,7 @@ class ShardTask:
 
     columns   name -> [p, ...] of the persons       ids, names  of the persons; names for random streams
     occluded  [p,K] bool: covered by an earlier augmentation     own_masks  p masks of single persons, or none
+    shapes    of whole pictures: p outlines of those without targets, or None
     """
 
     number: int
@@ -105,6 +111,7 @@ class ShardTask:
     names: list[str]
     occluded: NDArray[np.bool_]
     own_masks: list[MaskRef | None]
+    shapes: list[Shape | None] = field(default_factory=list)
 
     def files(self) -> list[Path]:
         """Every file that is opened for the shard, in order."""
@@ -122,6 +129,8 @@ class ShardTask:
         others = [_name(mask) for mask in self.own_masks]
         patches = [[[file.name for file in copy] for copy in image.patches] for image in self.images]
         digest.update(repr((said, self.ids, self.names, others, patches)).encode("utf-8", "surrogatepass"))
+        if self.shapes:
+            digest.update(json.dumps(self.shapes).encode())
         return digest.hexdigest()
 
 
@@ -131,7 +140,8 @@ def _name(mask: MaskRef | None) -> Any:
 
 def crops_of(people: People, plan: RenderPlan) -> NDArray[np.int64]:
     """[M+1] int64: where the crops of each picture begin in the order of all crops, and how many there are."""
-    return np.concatenate([[0], np.cumsum(people.counts * len(plan.copies))]).astype(np.int64)
+    each = np.ones_like(people.counts) if plan.whole else people.counts
+    return np.concatenate([[0], np.cumsum(each * len(plan.copies))]).astype(np.int64)
 
 
 def shard_tasks(
@@ -181,7 +191,10 @@ def _task(
     ids = people.ids[rows].tolist()
     names = [name for picture in pictures for name in picture.names]
     used = {name: columns[name] for name in COLUMNS}
-    return ShardTask(number, path, *crops, images, used, ids, names, occluded, own)
+    if people.shapes is None:
+        return ShardTask(number, path, *crops, images, used, ids, names, occluded, own)
+    used["masked"] = columns["masked"]
+    return ShardTask(number, path, *crops, images, used, ids, names, occluded, own, people.shapes.take(rows))
 
 
 def _image(people: People, plan: RenderPlan, image: Pictured, first: int, start: int, root: Path | None) -> ImageRef:
@@ -222,15 +235,21 @@ def identity_types(people: People) -> IdentityTypes:
 
 def encode_id(value: Any, encoding: str) -> bytes:
     """An id as it is stored where it is no number of 64 bits."""
-    import json
-
     text = json.dumps(value) if encoding == "json" else str(value)
     return text.encode("utf-8", "surrogateescape")
 
 
+def encode_ids(values: list[Any], plan: RenderPlan, name: str) -> NDArray[Any]:
+    """Ids or paths in the type that the plan's shards store them in.  [n]"""
+    encoding, dtype = plan.identity.encodings[name], plan.identity.dtypes[name]
+    if encoding == "int":
+        return np.array(values, np.int64)
+    return np.array([encode_id(value, encoding) for value in values], dtype)
+
+
 def plan_document(plan: RenderPlan) -> dict[str, Any]:
     """What a plan says about the bytes, as plain JSON data."""
-    skip = {"folder", "making", "attributes", "upper", "skeleton", "recipe", "identity"}
+    skip = {"folder", "making", "attributes", "upper", "skeleton", "recipe", "identity", "whole"}
     document = {f.name: getattr(plan, f.name) for f in fields(plan) if f.name not in skip}
     document["copies"] = list(plan.copies)
     if plan.spatial_weights == "none":

@@ -13,15 +13,16 @@ import h5py
 import numpy as np
 
 import kpkit
-from kpkit import storage
+from kpkit import registry, storage
 from kpkit.augment.images import decoder_name
 from kpkit.augment.recipe import Recipe
 from kpkit.core.report import Collector
 from kpkit.errors import UsageError
 from kpkit.lock import check_unlocked, holder
 from kpkit.pipelines.augment import UPPER
+from kpkit.pipelines.heatmaps_checks import check_job, check_pictures, usable_recipe
 from kpkit.pipelines.heatmaps_folder import check_output
-from kpkit.pipelines.heatmaps_job import INPUT_SIZE, HeatmapsJob, SpatialWeights
+from kpkit.pipelines.heatmaps_job import INPUT_SIZE, WHOLE_SIZE, HeatmapsJob, SpatialWeights
 from kpkit.pipelines.heatmaps_people import People, read_people
 from kpkit.pipelines.heatmaps_plan import RenderPlan, crops_of, identity_types, plan_document, plan_layout
 from kpkit.pipelines.images import image_folder
@@ -65,20 +66,17 @@ def prepare(job: HeatmapsJob, collector: Collector) -> Work:
         output = output.absolute()
     if not job.dry_run:
         _check_output(job, output)
-    people = read_people(labels, collector, labels.format.keeps_for(labels.path).instance_id)
+    whole = registry.load(registry.CODECS, job.codec).whole_images
+    people = read_people(labels, collector, labels.format.keeps_for(labels.path).instance_id, whole=whole)
     path, images = labels.path, folder_of_images(people.dataset, labels.path, job.source)
-    recipe = _recipe(job)
-    input_size = job.input_size or (recipe.input_size if recipe is not None else None) or INPUT_SIZE
+    recipe = usable_recipe(job)
+    sizes = (job.input_size, None if recipe is None else recipe.input_size, WHOLE_SIZE if whole else INPUT_SIZE)
+    input_size = next(size for size in sizes if size)
     skeleton = people.dataset.skeleton
     codec = make_codec(job.codec, skeleton, input_size, job.heatmap_size, **job.codec_parameters)
-    if codec.whole_images:
-        raise UsageError(
-            f"the codec '{job.codec}' is for whole pictures, and shards hold a crop a person",
-            code="KP-CODEC-WHOLE",
-            expected="msra, unbiased, udp, megvii, simcc or paf",
-            help="use it from Python: kpkit.targets.make.make_codec",
-        )
-    _check(job, recipe, people, path)
+    check_job(job, recipe, people, path)
+    if whole:
+        check_pictures(job, recipe, people, path, collector)
     plan = _plan(job, recipe, people, codec, output)
     if job.occluded_target != "ignore" and not plan.covers and not people.covered:
         what = f"nothing covers a joint here, so --occluded-target {job.occluded_target} changes nothing"
@@ -92,7 +90,7 @@ def prepare(job: HeatmapsJob, collector: Collector) -> Work:
     if root is not None and job.scheduler and not storage.is_remote(root):
         root = root.absolute()
     total = int(crops_of(people, plan)[-1])
-    crops = _crops_a_shard(job, plan, layout)
+    crops = _crops_a_shard(job, plan, layout, people)
     count = math.ceil(total / crops)
     names = [shard_name(number, count) for number in range(count)]
     return Work(
@@ -109,54 +107,12 @@ def _check_output(job: HeatmapsJob, output: Path) -> None:
         check_unlocked(place)
 
 
-def _recipe(job: HeatmapsJob) -> Recipe | None:
-    recipe = job.recipe
-    if recipe is not None and recipe.albumentations:
-        raise UsageError(
-            "a pipeline of your own changes pictures before they are cropped",
-            code="KP-HEATMAPS-PIPELINE",
-            got=recipe.albumentations,
-            help="run 'kpkit augment' with it, and 'kpkit heatmaps' on what that writes",
-        )
-    return recipe
-
-
-def _check(job: HeatmapsJob, recipe: Recipe | None, people: People, path: Path) -> None:
-    skeleton = people.dataset.skeleton
-    if not len(people):
-        raise UsageError(
-            "no person here can become a sample",
-            code="KP-HEATMAPS-EMPTY",
-            place=str(path),
-            expected="persons with a labelled joint",
-            got="; ".join(f"{loss.count} {loss.why}" for loss in people.losses) or "no persons",
-        )
-    if recipe is None and (job.copies != 1 or job.include_original):
-        raise UsageError(
-            "copies of a crop differ by a recipe",
-            code="KP-USAGE",
-            help="add --recipe, e.g. --recipe hrnet --copies 4",
-        )
-    if recipe is not None and job.copies < 1:
-        raise UsageError("a recipe makes copies", code="KP-USAGE", expected="--copies 1 or more", got=str(job.copies))
-    mirrors = job.flip_copies or (recipe is not None and (recipe.flip or recipe.flip_vertical or recipe.transpose))
-    problems = skeleton.lateral_issues()
-    if mirrors and problems and not job.allow_unpaired:
-        raise UsageError(
-            f"the skeleton '{skeleton.name}' cannot be mirrored: {problems[0]}",
-            code="KP-UNPAIRED",
-            place=str(path),
-            expected="a partner for every left and right joint",
-            got=f"{len(problems)} joints without",
-            help="name the joints left_... and right_..., or accept it with --allow-unpaired",
-        )
-
-
 def _plan(job: HeatmapsJob, recipe: Recipe | None, people: People, codec: Codec, output: Path) -> RenderPlan:
     skeleton = people.dataset.skeleton
-    topdown = (recipe or Recipe()).with_changes(
-        mode="topdown", input_size=codec.input_size, warp=codec.warp, padding=job.padding
-    )
+    how: dict[str, Any] = {"mode": "topdown", "warp": codec.warp, "padding": job.padding}
+    if people.whole:
+        how = {"mode": "image", "half_body": 0.0}
+    crop = (recipe or Recipe()).with_changes(input_size=codec.input_size, **how)
     copies = tuple(range(1, job.copies + 1)) if recipe is not None else (0,)
     if recipe is not None and job.include_original:
         copies = (0, *copies)
@@ -167,19 +123,20 @@ def _plan(job: HeatmapsJob, recipe: Recipe | None, people: People, codec: Codec,
         dtype=job.dtype,
         store=job.store,
         compression=job.compression,
-        recipe=topdown,
+        recipe=crop,
         copies=copies,
         flip_copies=job.flip_copies,
         seed=job.seed,
         upper=np.array([any(part in name.lower() for part in UPPER) for name in skeleton.keypoints], bool),
         occluded_target=job.occluded_target,
-        covers=topdown.occlusion is not None or bool(people.image_masks) or bool(people.person_masks),
+        covers=crop.occlusion is not None or bool(people.image_masks) or bool(people.person_masks),
         with_images=job.with_images,
         spatial_weights=_spatial(job, codec),
         folder=storage.stand_in(output),
         attributes={},
         exif=job.exif,
         max_pixels=job.max_pixels,
+        whole=people.whole,
     )
 
 
@@ -240,8 +197,10 @@ def _attributes(plan: RenderPlan, versions: dict[str, str], fingerprint: str) ->
     }
 
 
-def _crops_a_shard(job: HeatmapsJob, plan: RenderPlan, layout: Layout) -> int:
+def _crops_a_shard(job: HeatmapsJob, plan: RenderPlan, layout: Layout, people: People) -> int:
     samples = job.shard_samples
     if job.shard_bytes:
-        samples = job.shard_bytes // max(1, sum(array.nbytes for array in layout.values() if array.per != "shard"))
+        # As many as fit, whoever is on the pictures.
+        times = {"sample": 1, "person": int(people.counts.max(initial=1)), "shard": 0}
+        samples = job.shard_bytes // max(1, sum(array.nbytes * times[array.per] for array in layout.values()))
     return max(1, samples // plan.flips)

@@ -5,21 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kpkit.core.skeleton import Skeleton
 from kpkit.execute import Failure
+from kpkit.pipelines import heatmaps_whole as whole
 from kpkit.pipelines.heatmaps_crops import Crops, expand, mirror, place
 from kpkit.pipelines.heatmaps_pictures import Pictures
-from kpkit.pipelines.heatmaps_plan import RenderPlan, ShardTask, encode_id, plan_layout
+from kpkit.pipelines.heatmaps_plan import RenderPlan, ShardTask, encode_ids, plan_layout
 from kpkit.targets.base import Codec
 from kpkit.targets.make import from_parameters
 from kpkit.targets.manifest import ShardEntry
@@ -93,14 +93,15 @@ def render_shard(plan: RenderPlan, job_fingerprint: str, task: ShardTask) -> Ren
     path = plan.folder / task.path
     with done.timed("files"):
         images = files_digest(task)
-    pictures = Pictures(plan, task, done)
-    crops = expand(task, plan.copies)
+    crops = expand(task, plan.copies, whole=plan.whole)
+    make = _maker(plan, task, codec, done)
+    size = whole.BLOCK if plan.whole else BLOCK
     capacity = (task.high - task.low) * plan.flips
     with ShardWriter(path, layout, capacity, plan.compression, attributes, plan.making) as writer:
         if SPATIAL in layout:
             writer.put(SPATIAL, spatial_map(plan.spatial_weights, codec.heatmap_size))
-        for first in range(0, len(crops.person), BLOCK):
-            arrays = _block(plan, task, codec, crops.part(first, first + BLOCK), pictures, done)
+        for first in range(0, len(crops.person), size):
+            arrays = make(crops.part(first, first + size))
             with done.timed("write"):
                 writer.append(arrays)
         if writer.count:
@@ -110,6 +111,14 @@ def render_shard(plan: RenderPlan, job_fingerprint: str, task: ShardTask) -> Ren
             done.entry = ShardEntry(task.path, writer.count, size, digest, fingerprint, images, done.covered, failed)
     done.seconds["total"] = time.perf_counter() - started
     return done
+
+
+def _maker(plan: RenderPlan, task: ShardTask, codec: Codec, done: Rendered) -> Callable[[Crops], dict[str, Array]]:
+    """What makes the arrays of a few crops, or of whole pictures."""
+    pictures = Pictures(plan, task, done)
+    if plan.whole:
+        return whole.WholePictures(plan, task, codec, pictures, done).arrays
+    return lambda crops: _block(plan, task, codec, crops, pictures, done)
 
 
 def codec_of(plan: RenderPlan) -> Codec:
@@ -202,12 +211,5 @@ def _label_arrays(
         "head_box": task.columns["head_box"][person].astype(np.float32),
         "score": task.columns["score"][person].astype(np.float32),
         "copy": crops.copy[rows].astype(np.int32),
-        **{name: _ids(identity[name], plan, name) for name in IDENTITY},
+        **{name: encode_ids(identity[name], plan, name) for name in IDENTITY},
     }
-
-
-def _ids(values: list[Any], plan: RenderPlan, name: str) -> Array:
-    encoding, dtype = plan.identity.encodings[name], plan.identity.dtypes[name]
-    if encoding == "int":
-        return np.array(values, np.int64)
-    return np.array([encode_id(value, encoding) for value in values], dtype)

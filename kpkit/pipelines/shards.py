@@ -14,7 +14,7 @@ from kpkit.execute import Failure, LocalPool, run_tasks
 from kpkit.pipelines.heatmaps_folder import PROGRESS
 from kpkit.targets.manifest import Manifest, ShardEntry, read_manifest
 from kpkit.targets.shard_dataset import ShardDataset
-from kpkit.targets.shard_layout import MANIFEST
+from kpkit.targets.shard_layout import COUNT, MANIFEST, MASKED
 from kpkit.targets.shard_verify import Finding, verify_shard
 
 SCHEMA_VERSION = 1
@@ -27,6 +27,7 @@ class ShardsInfo:
 
     joints  joints with a weight    labelled, covered  joints
     persons different persons       copies   number of the copy -> samples    flipped  samples
+    masked  persons of whole pictures without targets
     """
 
     folder: str
@@ -35,6 +36,7 @@ class ShardsInfo:
     joints: dict[str, int]
     copies: dict[int, int]
     flipped: int
+    masked: int = 0
 
     @property
     def bytes(self) -> int:
@@ -53,7 +55,12 @@ def info(folder: Path) -> ShardsInfo:
     """Count what a folder holds; targets and pictures are not read. Raises InputError or FormatError."""
     with ShardDataset(folder) as shards:
         labels = shards.labels()
-        persons = set(zip(labels["image_id"], labels["image_path"], labels["instance_id"], strict=True))
+        pictures = list(zip(labels["image_id"], labels["image_path"], strict=True))
+        if shards.whole_images:
+            pictures = [one for one, n in zip(pictures, labels[COUNT].tolist(), strict=True) for _ in range(n)]
+        persons = list(zip(pictures, labels["instance_id"], strict=True))
+        hidden = labels[MASKED].tolist() if shards.whole_images else [False] * len(persons)
+        masked = {person for person, one in zip(persons, hidden, strict=True) if one}
         visibility, weights = labels["visibility"], labels["weights"]
         joints = {
             "labelled": int((visibility > 0).sum()),
@@ -64,7 +71,7 @@ def info(folder: Path) -> ShardsInfo:
         }
         copies = dict(sorted(Counter(labels["copy"].tolist()).items()))
         flipped = int(labels["flipped"].sum())
-        return ShardsInfo(str(folder), shards.manifest, len(persons), joints, copies, flipped)
+        return ShardsInfo(str(folder), shards.manifest, len(set(persons)), joints, copies, flipped, len(masked))
 
 
 @dataclass

@@ -16,7 +16,7 @@ from kpkit.guard import publish
 from kpkit.qa.draw import contact_sheet, draw_persons
 from kpkit.qa.ink import DARK, PAPER, SIDE_COLOURS, joint_sides
 from kpkit.targets.shard_dataset import ShardDataset
-from kpkit.targets.shard_layout import IMAGE, REGION
+from kpkit.targets.shard_layout import COUNT, IMAGE, MASKED, MISS, REGION
 
 Picture = NDArray[np.uint8]
 Values = NDArray[np.float32]
@@ -27,6 +27,7 @@ STRIP = 18
 GAP = 6
 # Cells of less than this share of the peak are not painted.
 FAINT = 0.02
+FAINT_LIMBS = 0.4
 
 
 def show(folder: Path, output: Path, *, samples: int = 8, force: bool = False) -> list[int]:
@@ -60,6 +61,10 @@ def _title(shards: ShardDataset) -> str:
 
 def _caption(sample: dict[str, Any]) -> str:
     parts = [f"{sample['image_path']} #{sample['instance_id']}"]
+    if COUNT in sample:
+        masked = int(np.sum(sample[MASKED]))
+        parts = [str(sample["image_path"]), _counted(int(sample[COUNT]) - masked)]
+        parts += [f"{masked} masked"] if masked else []
     if sample["copy"]:
         parts.append(f"copy {int(sample['copy'])}")
     if sample["flipped"]:
@@ -67,21 +72,34 @@ def _caption(sample: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
+def _counted(persons: int) -> str:
+    return "1 person" if persons == 1 else f"{persons} persons"
+
+
 def draw_sample(shards: ShardDataset, sample: dict[str, Any]) -> Picture:
     """One sample: crop and joints, crop and targets, and below a bar a joint: its weight.  [h+18, 2w+6, 3] uint8 BGR"""
     height, width = shards.codec.input_size
     skeleton = shards.skeleton
     crop: Picture = sample[IMAGE] if IMAGE in sample else np.full((height, width, 3), GREY, np.uint8)
-    joints = draw_persons(
-        crop, skeleton, sample["keypoints"][None], sample["visibility"][None], sample["truncated"][None]
-    )
-    targets = _overlay(crop, target_maps(shards, sample), joint_sides(skeleton))
+    xy, visibility, truncated = (sample[name] for name in ("keypoints", "visibility", "truncated"))
+    if not shards.whole_images:
+        xy, visibility, truncated = xy[None], visibility[None], truncated[None]
+    joints = draw_persons(crop, skeleton, xy, visibility, truncated)
+    maps, sides = target_maps(shards, sample), _sides(shards)
+    if shards.whole_images:
+        # Limbs of many persons would hide the joints.
+        maps[len(skeleton) :] *= FAINT_LIMBS
+    targets = _overlay(crop, maps, sides)
     if REGION in sample:
         targets = _hatched(targets, sample[REGION])
+    if MISS in sample:
+        targets = _hatched(targets, 255 - sample[MISS], rising=False)
     tile = np.full((height + STRIP, 2 * width + GAP, 3), PAPER, np.uint8)
     tile[:height, :width] = joints
     tile[:height, width + GAP :] = targets
-    _weights(tile[height:], sample["weights"], skeleton)
+    # Of a whole picture: how many persons' joint counts.
+    weights = sample["weights"].sum(axis=0) if shards.whole_images else sample["weights"]
+    _weights(tile[height:], weights, skeleton)
     return tile
 
 
@@ -128,6 +146,19 @@ def target_maps(shards: ShardDataset, sample: dict[str, Any]) -> Values:
     return (stacked / np.where(peaks > 0, peaks, 1.0)).astype(np.float32)
 
 
+def _sides(shards: ShardDataset) -> list[str]:
+    """The side of each map: its joint's, or that of both ends of its limb."""
+    sides, codec = joint_sides(shards.skeleton), shards.codec
+    found: list[str] = []
+    for spec in codec.spec().values():
+        if spec.channels == "limbs":
+            ends = [(sides[a], sides[b]) for a, b in codec.parameters()["limbs"]]
+            found += [one if one == other else "centre" for one, other in ends]
+        else:
+            found += sides
+    return found
+
+
 def _overlay(crop: Picture, maps: Values, sides: list[str]) -> Picture:
     """Targets in the hue of their joint's side over a dimmed crop; where several are, the stronger one."""
     dimmed = crop.astype(np.float32) * DIM
@@ -139,12 +170,12 @@ def _overlay(crop: Picture, maps: Values, sides: list[str]) -> Picture:
     return mixed
 
 
-def _hatched(picture: Picture, region: Picture) -> Picture:
-    """The picture with diagonal lines where targets are blanked."""
+def _hatched(picture: Picture, region: Picture, *, rising: bool = True) -> Picture:
+    """The picture with diagonal lines where targets are blanked; falling ones where none hold."""
     height, width = picture.shape[:2]
     hidden = cv2.resize(region, (width, height), interpolation=cv2.INTER_NEAREST) >= 128
     rows, columns = np.indices((height, width))
-    lines = hidden & ((rows + columns) % 8 < 2)
+    lines = hidden & ((rows + columns if rising else rows - columns) % 8 < 2)
     hatched = picture.copy()
     hatched[lines] = PAPER
     return hatched

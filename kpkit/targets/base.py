@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpkit.core.skeleton import Skeleton
+from kpkit.errors import UsageError
 
 Array = NDArray[Any]
 Arrays = dict[str, Array]
@@ -130,6 +131,19 @@ class Codec(ABC):
 
         returns  xy [n,K,2] float64 input pixels (never NaN), score [n,K] float64 (0 where there is nothing)
         """
+
+    def decode_persons(
+        self, arrays: Mapping[str, Array], threshold: float = 0.1
+    ) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """The persons of each sample, where samples are whole images.
+
+        threshold  least value of a peak
+
+        returns    a sample: xy [P,K,2] float64 input pixels, score [P,K] float64; (0, 0) and 0 for joints not found
+
+        Raises UsageError where the codec does not put persons together.
+        """
+        raise UsageError(f"codec '{self.name}' has one person a sample", code="KP-CODEC-PERSONS", help="use decode")
 
     def cell_grid(self) -> tuple[tuple[float, float], tuple[float, float]]:
         """((ax, ay), (bx, by)) of the heatmap's cells: cell = a * pixel + b. Here a = heatmap / input size, b = 0."""

@@ -147,16 +147,23 @@ def miss_mask(
 
     Source: Cao et al. 2017 (OpenPose), `mask_miss`.
     """
-    height, width = input_size
     missed = np.zeros(input_size, np.uint8)
     for mask in masks:
         missed |= mask
+    fill_boxes(missed, boxes_xywh)
+    shares: NDArray[np.uint8] = 255 - cell_shares(missed, heatmap_size)
+    return shares
+
+
+def fill_boxes(mask: NDArray[np.uint8], boxes_xywh: NDArray[np.float64]) -> None:
+    """Set pixels whose centres are in a box to 255; boxes with NaN are none.
+
+    mask  [h,w]  uint8     boxes_xywh  [m,4]  float64  pixels
+    """
+    height, width = mask.shape
     for x, y, w, h in boxes_xywh:
         if not np.isfinite([x, y, w, h]).all():
             continue
-        # Pixels whose centres are in the box.
         left, right = (int(np.clip(np.ceil(edge), 0, width)) for edge in (x, x + w))
         top, bottom = (int(np.clip(np.ceil(edge), 0, height)) for edge in (y, y + h))
-        missed[top:bottom, left:right] = 255
-    shares: NDArray[np.uint8] = 255 - cell_shares(missed, heatmap_size)
-    return shares
+        mask[top:bottom, left:right] = 255

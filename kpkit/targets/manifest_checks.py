@@ -11,15 +11,18 @@ from kpkit.targets.base import Codec
 from kpkit.targets.make import from_parameters
 from kpkit.targets.manifest import Manifest
 from kpkit.targets.shard_layout import (
+    COUNT,
     IDENTITY,
     IMAGE,
     MAX_SAMPLE,
+    MISS,
     REGION,
     SPATIAL,
     ArrayLayout,
     Layout,
     Per,
     label_arrays,
+    per_of,
 )
 from kpkit.targets.weights import SPATIAL_RULES
 
@@ -32,9 +35,10 @@ MAX_NUMBER = 1e30
 def layout_from(manifest: Manifest) -> dict[str, ArrayLayout]:
     """The arrays that every shard holds, as the manifest says. Raises FormatError where it says nonsense."""
     found = {name: _array(name, said) for name, said in manifest.arrays.items()}
-    wanted = label_arrays(len(manifest.skeleton_object()))
+    whole = COUNT in found
+    wanted = label_arrays(len(manifest.skeleton_object()), whole=whole)
     for name, array in wanted.items():
-        _agree(name, found.get(name), array.shape, array.dtype)
+        _agree(name, found.get(name), array.shape, array.dtype, array.per)
     encodings = manifest.job.get("identity")
     encodings = encodings.get("encodings") if isinstance(encodings, dict) else None
     for name in IDENTITY:
@@ -43,7 +47,8 @@ def layout_from(manifest: Manifest) -> dict[str, ArrayLayout]:
         fits = said is not None and said.dtype.startswith("S") == (encoding != "int")
         if encoding not in ("int", "utf-8", "json") or not fits:
             raise _refuse(f"the manifest does not say how '{name}' is stored", got=str(encoding)[:80])
-        _agree(name, said, (), said.dtype if said is not None and encoding != "int" else "int64")
+        dtype = said.dtype if said is not None and encoding != "int" else "int64"
+        _agree(name, said, (), dtype, per_of(name, whole))
     return found
 
 
@@ -60,10 +65,14 @@ def codec_from(manifest: Manifest, layout: Layout) -> Codec:
         raise _refuse("the codec of the manifest cannot be made", got=got) from error
     if manifest.job.get("occluded_target", "ignore") not in ("ignore", "absent", "keep"):
         raise _refuse("the manifest has no rule for covered joints", got=str(manifest.job["occluded_target"])[:80])
-    joints = len(codec.skeleton)
+    joints, whole = len(codec.skeleton), codec.whole_images
+    if whole != (COUNT in layout):
+        raise _refuse("the manifest's codec and its arrays do not agree on what a sample is", got=codec.name)
     if manifest.store == "params":
-        _agree("mu", layout.get("mu"), (joints, 2), "float32")
-        _agree("sigma", layout.get("sigma"), (joints,), "float32")
+        _agree("mu", layout.get("mu"), (joints, 2), "float32", per_of("mu", whole))
+        _agree("sigma", layout.get("sigma"), (joints,), "float32", per_of("sigma", whole))
+    if whole:
+        _agree(MISS, layout.get(MISS), codec.heatmap_size, "uint8")
     for name, spec in specs.items():
         if manifest.store == "heatmaps":
             _agree(name, layout.get(name), tuple(spec.shape), manifest.dtype)

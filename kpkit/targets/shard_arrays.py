@@ -14,9 +14,9 @@ from kpkit.targets.base import Codec, Points
 from kpkit.targets.manifest import Manifest
 from kpkit.targets.occlusion import OccludedTarget
 from kpkit.targets.options import LARGEST
-from kpkit.targets.shard_layout import POINTS, REGION, Array, Layout
+from kpkit.targets.shard_layout import COUNT, FIRST, POINTS, REGION, Array, Layout
 from kpkit.targets.shard_read import Shard
-from kpkit.targets.shard_targets import dense_of
+from kpkit.targets.shard_targets import dense_of, starts_of
 
 # Widths below have a square that is no number above 0 in float32.
 SMALLEST = 1e-6
@@ -33,19 +33,43 @@ def stored_names(manifest: Manifest, layout: Layout, codec: Callable[[], Codec])
 
 
 def read_stored(groups: Iterable[Group], n: int, names: Iterable[str], layout: Layout) -> dict[str, Array]:
-    """What is stored, as it is stored: name -> [n, *shape]."""
+    """What is stored, as it is stored: name -> [n, *shape]; of whole pictures' persons [m, *shape], in that order."""
     groups = list(groups)
     found: dict[str, Array] = {}
+    persons, starts = _persons(groups, n) if COUNT in layout else ([], np.zeros(n + 1, np.int64))
     for name in names:
         array = layout[name]
-        out = np.empty((n, *array.shape), array.dtype)
-        for shard, rows, places in groups:
+        if name == FIRST:
+            # Rows of the arrays beside it, not of the file's.
+            found[name] = starts[:-1]
+            continue
+        whole = array.per == "person"
+        out = np.empty(array.stored_shape(n, int(starts[-1])), array.dtype)
+        for shard, rows, places in persons if whole else groups:
             if array.dense:
                 shard.read_into(name, rows.tolist(), out, places.tolist())
             else:
                 out[places] = shard.labels[name][rows]
         found[name] = out
     return found
+
+
+def _persons(groups: list[Group], n: int) -> tuple[list[Group], NDArray[np.int64]]:
+    """The same for the persons of samples: their rows in each shard, and their places; and where samples begin."""
+    count = np.zeros(n, np.int64)
+    for shard, rows, places in groups:
+        count[places] = shard.labels[COUNT][rows]
+    starts = starts_of(count)
+    return [
+        (shard, _spans(shard.labels[FIRST][rows], count[places]), _spans(starts[places], count[places]))
+        for shard, rows, places in groups
+    ], starts
+
+
+def _spans(first: NDArray[np.int64], count: NDArray[np.int64]) -> NDArray[np.int64]:
+    """first[0], first[0] + 1, ... (count[0] of them), first[1], ..."""
+    starts = starts_of(count)
+    return np.repeat(first - starts[:-1], count) + np.arange(starts[-1])
 
 
 def render_points(
@@ -63,7 +87,8 @@ def render_points(
             got=f"mu {mu[i, k].tolist()}, sigma {float(sigma[i, k])} of joint {k}",
             help="check the folder with: kpkit shards verify",
         )
-    dense = dense_of(codec, Points(mu, sigma, arrays["weights"]), arrays.get(REGION), rule, dtype)
+    starts = starts_of(arrays[COUNT]) if COUNT in arrays else None
+    dense = dense_of(codec, Points(mu, sigma, arrays["weights"], starts), arrays.get(REGION), rule, dtype)
     return {name: array for name, array in dense.items() if name in wanted}
 
 

@@ -27,9 +27,10 @@ from kpkit.targets.shard_arrays import (
     stored_names,
     to_values,
 )
-from kpkit.targets.shard_layout import IDENTITY, MANIFEST, POINTS, REGION, SPATIAL, Array, ArrayLayout
-from kpkit.targets.shard_mirror import NEEDS, mirror_samples
+from kpkit.targets.shard_layout import COUNT, FIRST, IDENTITY, MANIFEST, POINTS, REGION, SPATIAL, Array, ArrayLayout
+from kpkit.targets.shard_mirror import ALSO, NEEDS, mirror_samples
 from kpkit.targets.shard_read import Shard
+from kpkit.targets.shard_targets import starts_of
 
 # File descriptors that stay open; a process may have a thousand or so.
 OPEN_FILES = 128
@@ -64,13 +65,18 @@ class ShardDataset:
                 raise UsageError(
                     f"these shards have no array '{name}'", code="KP-SHARD-ARRAY", help=did_you_mean(name, known)
                 )
-        self.names: tuple[str, ...] = tuple(known) if names is None else tuple(names)
+        self.names: tuple[str, ...] = self._with_rows(known if names is None else names)
         self._asked = (names, dtype)
         entries = self.manifest.shards
         self._starts = np.concatenate([[0], np.cumsum([entry.samples for entry in entries])]).astype(np.int64)
         files = [resolve_inside(self.folder, entry.path, place="shards") for entry in entries]
         self._shards = [Shard(file, self._layout, entry.samples) for file, entry in zip(files, entries, strict=True)]
         self._open: OrderedDict[int, None] = OrderedDict()
+
+    def _with_rows(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Arrays of whole pictures' persons come with what says whose rows are whose."""
+        missing = [name for name in (FIRST, COUNT) if name not in names]
+        return (*names, *(missing if any(self.is_of_persons(name) for name in names) else []))
 
     def __reduce__(self) -> tuple[Any, ...]:
         names, dtype = self._asked
@@ -98,7 +104,8 @@ class ShardDataset:
         n = len(self)
         if not -n <= index < n:
             raise IndexError(f"sample {index} of {n}")
-        return {name: values[0] for name, values in self.read([index % n]).items()}
+        found = self.read([index % n])
+        return {name: values if self.is_of_persons(name) else values[0] for name, values in found.items()}
 
     def __iter__(self) -> Iterator[Batch]:
         return (self[index] for index in range(len(self)))
@@ -130,7 +137,8 @@ class ShardDataset:
 
         flip  [n] bool, or one for all: samples to be mirrored, as if the person had been
 
-        returns  name -> [n, ...], lists for ids and paths
+        returns  name -> [n, ...], lists for ids and paths; of whole pictures' persons [m, ...], `person_first` and
+                 `person_count` [n] say whose rows are whose
         """
         index = np.asarray(indices, np.int64).reshape(-1)
         if len(index) and not (index.min() >= 0 and index.max() < len(self)):
@@ -159,10 +167,10 @@ class ShardDataset:
         manifest, wanted = self.manifest, set(self.names)
         rule, stored_type = manifest.job.get("occluded_target", "ignore"), manifest.dtype
         if flips.any():
-            wanted |= {*NEEDS, *({REGION} & self._layout.keys())}
+            wanted |= {*NEEDS, *(set(ALSO) & self._layout.keys())}
         rendered = wanted - self._layout.keys()
         if rendered:
-            wanted |= {*POINTS, "weights", *({REGION} & self._layout.keys())}
+            wanted |= {*POINTS, "weights", *({REGION, COUNT} & self._layout.keys())}
         arrays = read_stored(groups, n, wanted & self._layout.keys(), self._layout)
         if flips.any():
             mirror_samples(arrays, flips, self.codec, rule, stored_type)
@@ -210,7 +218,18 @@ class ShardDataset:
             empty = np.zeros((0, *layout.shape), layout.dtype)
             column = np.concatenate([part[name] for part in parts]) if parts else empty
             found[name] = decode_ids(column, self._encodings.get(name, "int")) if name in IDENTITY else column
+        if COUNT in found:
+            found[FIRST] = starts_of(found[COUNT])[:-1]
         return found
+
+    @property
+    def whole_images(self) -> bool:
+        """Whether samples are whole pictures, each with all its persons."""
+        return COUNT in self._layout
+
+    def is_of_persons(self, name: str) -> bool:
+        """Whether an array has a row for each person of pictures, and not for each sample."""
+        return name in self._layout and self._layout[name].per == "person"
 
     def scale_offset(self, name: str) -> tuple[float, float]:
         """(scale, offset) of an array: value = stored * scale + offset, for those read as "stored"."""
@@ -232,10 +251,28 @@ class ShardDataset:
         return moved
 
     def decode(self, batch: Mapping[str, Array]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Joints [n,K,2] in source pixels, and scores [n,K], from a batch, or a network's output."""
+        """Joints [n,K,2] in source pixels, and scores [n,K], from a batch, or a network's output.
+
+        Of whole pictures the strongest peak of each joint; see `decode_persons`.
+        """
         names = self.codec.spec()
         points, scores = self.codec.decode({name: batch[name] for name in names})
         return self.to_source(points, batch["affine"]), scores
+
+    def decode_persons(
+        self, batch: Mapping[str, Array], threshold: float = 0.1
+    ) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """The persons of whole pictures: of each, joints [P,K,2] in source pixels, and scores [P,K], 0 where not found.
+
+        threshold  least value of a peak
+
+        Raises UsageError where the codec does not put persons together.
+        """
+        found = self.codec.decode_persons({name: batch[name] for name in self.codec.spec()}, threshold)
+        return [
+            (np.where((scores > 0)[..., None], self.to_source(points, affine), 0.0), scores)
+            for (points, scores), affine in zip(found, batch["affine"], strict=True)
+        ]
 
     def _shard(self, number: int) -> Shard:
         """The shard, with no more than OPEN_FILES of them open."""

@@ -1,7 +1,8 @@
 """What a shard holds: the names, types and shapes of its arrays, and what its attributes say.
 
-A shard is one HDF5 file of n samples. Label arrays are contiguous; dense arrays have chunks of one sample. The whole
-layout, enough to write a reader in another language, is in docs/formats/shards.md.
+A shard is one HDF5 file of n samples. Label arrays are contiguous; dense arrays have chunks of one sample. A sample is
+one person, or a whole picture with several; then what is said of persons stands in arrays of m persons, and each sample
+says which rows are its own. docs/formats/shards.md describes it all, enough to write a reader in another language.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ MAX_SAMPLE = 1 << 30
 
 Array = NDArray[Any]
 Store = Literal["heatmaps", "params"]
-Per = Literal["sample", "shard"]
+Per = Literal["sample", "person", "shard"]
 
 COORDINATES = (
     "keypoints are x, y in pixels of the input, 0-based, (0, 0) is the centre of the top-left pixel; "
@@ -42,7 +43,8 @@ class ArrayLayout:
     """One array of a shard.
 
     shape          of one sample    dtype  numpy's name of the type, e.g. "float16", "S24"
-    per            what has one: each sample, on the first axis; or the shard as a whole, without such an axis
+    per            what has one, on the first axis: each sample, or each person of pictures; or the shard as a whole,
+                   without such an axis
     dense          chunks of one sample, compressed; else contiguous
     scale, offset  value = stored * scale + offset
     about          one line, stored with the array
@@ -56,9 +58,11 @@ class ArrayLayout:
     about: str = ""
     per: Per = "sample"
 
-    def stored_shape(self, samples: int) -> tuple[int, ...]:
-        """The shape of the whole array in a shard of so many samples."""
-        return self.shape if self.per == "shard" else (samples, *self.shape)
+    def stored_shape(self, samples: int, persons: int = 0) -> tuple[int, ...]:
+        """The shape of the whole array in a shard of so many samples and persons."""
+        if self.per == "shard":
+            return self.shape
+        return (persons if self.per == "person" else samples, *self.shape)
 
     def to_dict(self) -> dict[str, Any]:
         """As the manifest has it."""
@@ -67,7 +71,7 @@ class ArrayLayout:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of one sample before compression; of the whole array where the shard has one."""
+        """Bytes of one sample (or person) before compression; of the whole array where the shard has one."""
         return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
 
@@ -87,12 +91,27 @@ _LABELS: dict[str, tuple[tuple[int | str, ...], str, str]] = {
     "flipped": ((), "bool", "left and right are exchanged against the source"),
     "copy": ((), "int32", "0: cut straight; from 1: an augmented copy"),
 }
+# Of whole pictures: where the rows of a sample's persons are, who has no targets, and where targets hold.
+FIRST, COUNT, MASKED, MISS = "person_first", "person_count", "masked", "mask_miss"
+# The same as above, where samples are whole pictures.
+_WHOLE: dict[str, tuple[tuple[int | str, ...], str, str]] = {
+    FIRST: ((), "int64", "row of the sample's first person in the arrays of persons"),
+    COUNT: ((), "int32", "how many rows of these arrays are the sample's"),
+    MASKED: ((), "bool", "a crowd, or a person without joints: no target, and mask_miss covers it"),
+}
 # Where the ids and names of a sample stand; their types are the dataset's.
 IDENTITY = ("instance_id", "image_id", "image_path")
 REGION = "occlusion_mask"
 IMAGE = "image"
 SPATIAL = "spatial_weights"
 POINTS = ("mu", "sigma")
+# What whole pictures say of each of their persons, and other shards of each sample.
+OF_PERSONS = frozenset(
+    {
+        *("keypoints", "visibility", "truncated", "occluded", "weights", "bbox", "head_box", "score", "instance_id"),
+        *(*POINTS, MASKED),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -122,37 +141,53 @@ def layout_of(
 
     Raises UsageError where the type cannot hold the codec's values.
     """
-    found = label_arrays(len(codec.skeleton))
+    whole = codec.whole_images
+    found = label_arrays(len(codec.skeleton), whole=whole)
     for name in IDENTITY:
-        found[name] = ArrayLayout((), identity.dtypes[name], about=f"{identity.encodings[name]}, as the source had it")
+        about = f"{identity.encodings[name]}, as the source had it"
+        found[name] = ArrayLayout((), identity.dtypes[name], about=about, per=per_of(name, whole))
     found |= _targets(codec, dtype, store)
     height, width = codec.heatmap_size
+    if whole:
+        about = "share of the cell in which targets hold, x 255: 0 over crowds and persons without joints"
+        found[MISS] = ArrayLayout((height, width), "uint8", dense=True, scale=1 / 255, about=about)
     if with_regions:
         about = "share of the cell that is covered, x 255; targets are 0 from 128 on"
         found[REGION] = ArrayLayout((height, width), "uint8", dense=True, scale=1 / 255, about=about)
     if with_images:
         shape = (*codec.input_size, 3)
-        found[IMAGE] = ArrayLayout(shape, "uint8", dense=True, about="the crop, BGR")
+        found[IMAGE] = ArrayLayout(shape, "uint8", dense=True, about=f"the {'picture' if whole else 'crop'}, BGR")
     if spatial != "none":
         about = f"{SPATIAL_RULES[spatial]}; of each cell in the loss, the same for every sample, mirrored or not"
         found[SPATIAL] = ArrayLayout((height, width), "float32", about=about, per="shard")
     return found
 
 
-def label_arrays(joints: int) -> dict[str, ArrayLayout]:
-    """The arrays that hold labels, which are in every shard; without ids and paths, whose types are the dataset's."""
+def label_arrays(joints: int, *, whole: bool = False) -> dict[str, ArrayLayout]:
+    """The arrays that hold labels, which are in every shard; without ids and paths, whose types are the dataset's.
+
+    whole  samples are whole pictures
+    """
     return {
-        name: ArrayLayout(tuple(joints if side == "K" else int(side) for side in shape), kind, about=about)
-        for name, (shape, kind, about) in _LABELS.items()
+        name: ArrayLayout(
+            tuple(joints if side == "K" else int(side) for side in shape), kind, about=about, per=per_of(name, whole)
+        )
+        for name, (shape, kind, about) in (_LABELS | (_WHOLE if whole else {})).items()
     }
+
+
+def per_of(name: str, whole: bool) -> Per:
+    """Whether each sample has one of an array, or each person of pictures."""
+    return "person" if whole and name in OF_PERSONS else "sample"
 
 
 def _targets(codec: Codec, dtype: StoredType, store: Store) -> dict[str, ArrayLayout]:
     if store == "params":
-        joints = len(codec.skeleton)
+        joints, per = len(codec.skeleton), per_of("mu", codec.whole_images)
+        about = "x, y in cells of the codec's grid; NaN: nothing rendered"
         return {
-            "mu": ArrayLayout((joints, 2), "float32", about="x, y in cells of the codec's grid; NaN: nothing rendered"),
-            "sigma": ArrayLayout((joints,), "float32", about="cells"),
+            "mu": ArrayLayout((joints, 2), "float32", about=about, per=per),
+            "sigma": ArrayLayout((joints,), "float32", about="cells", per=per),
         }
     found = {}
     for name, spec in codec.spec().items():

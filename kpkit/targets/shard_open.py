@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from kpkit.errors import FormatError
 from kpkit.guard import input_error
 from kpkit.targets.deflate import DEFLATE, ZSTD, most_compressed, zstd_filter
-from kpkit.targets.shard_layout import MAX_SAMPLE, Array, ArrayLayout, Layout
+from kpkit.targets.shard_layout import COUNT, FIRST, MAX_SAMPLE, Array, ArrayLayout, Layout
 
 MAX_ATTRIBUTE = 1 << 24
 FILTERS = {DEFLATE: "gzip", ZSTD: "zstd"}
@@ -77,16 +77,32 @@ def _opened(path: Path, file: Any, layout: Layout, size: int) -> Opened:
     samples = attributes.get("samples")
     if not isinstance(samples, int) or samples < 0:
         raise _refuse(path, "a shard does not say how many samples it holds", got=repr(samples))
-    datasets = {name: _dataset(path, file, name, array, samples, size) for name, array in layout.items()}
+    persons = attributes.get("persons", 0)
+    if not isinstance(persons, int) or persons < 0:
+        raise _refuse(path, "a shard does not say how many persons it holds", got=repr(persons))
+    datasets = {
+        name: _dataset(path, file, name, array, array.stored_shape(samples, persons), size)
+        for name, array in layout.items()
+    }
     labels: dict[str, Array] = {}
     for name, array in layout.items():
         if not array.dense:
             labels[name] = datasets[name][()]
             labels[name].flags.writeable = False
+    if COUNT in layout:
+        _check_rows(path, labels[FIRST], labels[COUNT], persons)
     chunks = {
         name: _chunks(path, datasets[name], name, array, samples, size) for name, array in layout.items() if array.dense
     }
     return Opened(samples, labels, chunks, attributes)
+
+
+def _check_rows(path: Path, first: Array, count: Array, persons: int) -> None:
+    """Every person is one sample's, in the order of samples."""
+    ends = np.cumsum(np.maximum(count, 0), dtype=np.int64)
+    starts = np.concatenate([[0], ends])
+    if (count < 0).any() or not np.array_equal(first, starts[:-1]) or int(starts[-1]) != persons:
+        raise _refuse(path, "the persons of a shard are not divided among its samples", expected=f"{persons} in all")
 
 
 def _attributes(path: Path, file: Any) -> dict[str, Any]:
@@ -105,7 +121,7 @@ def _attributes(path: Path, file: Any) -> dict[str, Any]:
     return found
 
 
-def _dataset(path: Path, file: Any, name: str, array: ArrayLayout, samples: int, size: int) -> Any:
+def _dataset(path: Path, file: Any, name: str, array: ArrayLayout, shape: tuple[int, ...], size: int) -> Any:
     """One array, checked by what is said about it alone."""
     link = file.get(name, getlink=True)
     if link is None:
@@ -119,7 +135,6 @@ def _dataset(path: Path, file: Any, name: str, array: ArrayLayout, samples: int,
     kind = plist.get_layout()
     if kind == h5py.h5d.VIRTUAL or plist.get_external_count():
         raise _refuse(path, f"the values of '{name}' are in another file", expected="values in the shard itself")
-    shape = array.stored_shape(samples)
     if dataset.shape != shape or dataset.dtype != np.dtype(array.dtype):
         expected = f"{list(shape)} of {array.dtype}, as the manifest says"
         raise _refuse(path, f"'{name}' has another form", expected=expected, got=f"{dataset.shape} of {dataset.dtype}")

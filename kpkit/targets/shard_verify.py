@@ -16,10 +16,11 @@ from kpkit.guard import resolve_inside
 from kpkit.targets.base import Codec, Points
 from kpkit.targets.manifest import Manifest, ShardEntry
 from kpkit.targets.manifest_checks import codec_from, layout_from, spatial_rule
+from kpkit.targets.occlusion import BLANKED_FROM
 from kpkit.targets.shard_arrays import read_stored
-from kpkit.targets.shard_layout import KIND, POINTS, REGION, SCHEMA_VERSION, SPATIAL, Array
+from kpkit.targets.shard_layout import KIND, MASKED, MISS, POINTS, REGION, SCHEMA_VERSION, SPATIAL, Array
 from kpkit.targets.shard_read import Shard
-from kpkit.targets.shard_targets import SampleLabels, dense_of, points_of
+from kpkit.targets.shard_targets import dense_of, labels_of, points_of
 from kpkit.targets.shard_write import sha256_of
 from kpkit.targets.weights import spatial_map
 
@@ -154,38 +155,31 @@ def _targets(shard: Shard, manifest: Manifest, entry: ShardEntry) -> Iterator[Fi
     layout = layout_from(manifest)
     codec = codec_from(manifest, layout)
     stored = [name for name in codec.spec() if name in layout]
-    names = [name for name, array in layout.items() if array.dense]
+    names = [name for name, array in layout.items() if array.per != "shard"]
     bad: dict[tuple[str, str], NDArray[np.bool_]] = {}
     for first in range(0, entry.samples, BLOCK):
         rows = np.arange(first, min(first + BLOCK, entry.samples))
         arrays = read_stored([(shard, rows, rows - first)], len(rows), names, layout)
-        for key, wrong in _block(shard, manifest, codec, arrays, rows, stored):
+        for key, wrong in _block(manifest, codec, arrays, rows, stored):
             bad.setdefault(key, np.zeros(entry.samples, bool))[rows] = wrong
     for (name, message), wrong in bad.items():
         yield from _finding(entry, name, wrong, message)
 
 
 def _block(
-    shard: Shard, manifest: Manifest, codec: Codec, arrays: dict[str, Array], rows: NDArray[np.int64], stored: list[str]
+    manifest: Manifest, codec: Codec, arrays: dict[str, Array], rows: NDArray[np.int64], stored: list[str]
 ) -> Iterator[tuple[tuple[str, str], NDArray[np.bool_]]]:
     rule = manifest.job.get("occluded_target", "ignore")
-    labels = {name: shard.labels[name][rows] for name in shard.labels}
-    sample_labels = SampleLabels(
-        keypoints=labels["keypoints"],
-        visibility=labels["visibility"],
-        occluded=labels["occluded"],
-        affine=labels["affine"],
-        bbox=labels["bbox"],
-        regions=arrays.get(REGION),
-    )
-    points = points_of(codec, sample_labels, rule)
-    differs = ~np.isclose(points.weights, labels["weights"], atol=1e-6)
-    yield ("weights", "weights are not those of the labels"), _any(differs)
+    points = points_of(codec, labels_of(arrays), rule)
+    differs = ~np.isclose(points.weights, arrays["weights"], atol=1e-6)
+    yield ("weights", "weights are not those of the labels"), _by_sample(points, _any(differs))
     if manifest.store == "params":
         for name, made in zip(POINTS, (points.mu, points.sigma), strict=True):
-            near = np.isclose(made, labels[name], atol=1e-3, equal_nan=True)
-            yield (name, "parameters are not those of the labels"), _any(~near)
-        points = Points(labels["mu"], labels["sigma"], labels["weights"])
+            near = np.isclose(made, arrays[name], atol=1e-3, equal_nan=True)
+            yield (name, "parameters are not those of the labels"), _by_sample(points, _any(~near))
+        points = Points(arrays["mu"], arrays["sigma"], arrays["weights"], points.starts)
+    if MISS in arrays:
+        yield from _missed(arrays, points, rule)
     expected = dense_of(codec, points, arrays.get(REGION), rule, manifest.dtype) if stored else {}
     for name in stored:
         spec, values = codec.spec()[name], arrays[name].reshape(len(rows), -1).astype(np.float32)
@@ -195,3 +189,21 @@ def _block(
         limit = TOLERANCE[manifest.dtype] * (max(1.0, spec.high) if manifest.dtype != "uint8" else 1.0)
         apart = np.abs(values - expected[name].reshape(len(rows), -1).astype(np.float32))
         yield (name, "targets are not those of the labels"), _any(~(apart <= limit))
+
+
+def _missed(arrays: dict[str, Array], points: Points, rule: str) -> Iterator[tuple[tuple[str, str], NDArray[np.bool_]]]:
+    """Whether targets hold where nothing says otherwise, and do not where something covers them."""
+    whole = ~_by_sample(points, arrays[MASKED])
+    hidden = arrays[REGION] >= BLANKED_FROM if REGION in arrays and rule == "ignore" else np.zeros((), bool)
+    free = whole[:, None, None] & ~hidden & (arrays[MISS] != 255)
+    yield (MISS, "cells are masked on a picture where nobody is"), _any(free)
+    yield (MISS, "covered cells are not masked"), _any(hidden & (arrays[MISS] != 0))
+
+
+def _by_sample(points: Points, bad: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which samples hold a bad row of the points.  [n] bool"""
+    if points.starts is None:
+        return bad
+    sums = np.concatenate([[0], np.cumsum(bad)])
+    found: NDArray[np.bool_] = sums[points.starts[1:]] > sums[points.starts[:-1]]
+    return found

@@ -19,7 +19,7 @@ import numpy as np
 from kpkit.errors import OutputError
 from kpkit.guard import output_error, sync_file
 from kpkit.targets.deflate import LEVEL, Compression, compress, compress_picture, zstd_filter
-from kpkit.targets.shard_layout import IMAGE, Array, ArrayLayout, Layout
+from kpkit.targets.shard_layout import FIRST, IMAGE, Array, ArrayLayout, Layout
 from kpkit.targets.shard_stream import ShardStream
 
 # Fixed, so that equal arrays make equal bytes; chunks are found by a table, not by a tree.
@@ -46,7 +46,7 @@ class ShardWriter:
         attributes: Mapping[str, Any],
         making: Path | None = None,
     ) -> None:
-        self.path, self.count = path, 0
+        self.path, self.count, self.persons = path, 0, 0
         self._making = making
         self._layout, self._capacity, self._compression = layout, capacity, compression
         self._labels: dict[str, list[Array]] = {name: [] for name, array in layout.items() if not array.dense}
@@ -74,19 +74,25 @@ class ShardWriter:
         self._abandon()
 
     def append(self, arrays: Mapping[str, Array]) -> None:
-        """Add b samples.
+        """Add b samples, and their persons where samples are whole pictures: of those, rows are counted on here.
 
         arrays  name -> [b, *shape], every array of the layout that samples have, in its type
 
         Raises OutputError where they cannot be written.
         """
-        first = self.count
+        first, added, persons = self.count, 0, 0
         for name, layout in self._layout.items():
             if layout.per == "shard":
                 continue
             values = np.ascontiguousarray(arrays[name], layout.dtype)
             if values.shape[1:] != layout.shape:
                 raise ValueError(f"{name}: {values.shape[1:]} is not {layout.shape}")
+            if name == FIRST:
+                values = values + self.persons
+            if layout.per == "person":
+                persons = len(values)
+            else:
+                added = len(values)
             if not layout.dense:
                 self._labels[name].append(values)
                 continue
@@ -95,7 +101,8 @@ class ShardWriter:
                 self._stream.check()
             except (OSError, RuntimeError) as error:
                 raise self._error(error) from error
-        self.count += len(values)
+        self.count += added
+        self.persons += persons
 
     def put(self, name: str, values: Array) -> None:
         """Set an array that the shard as a whole has."""
@@ -110,6 +117,8 @@ class ShardWriter:
                 else:
                     self._create_label(name, layout)
             self._file.attrs["samples"] = self.count
+            if any(layout.per == "person" for layout in self._layout.values()):
+                self._file.attrs["persons"] = self.persons
             self._dense.clear()
             self._file.close()
             self._stream.check()

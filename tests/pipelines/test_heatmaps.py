@@ -177,12 +177,6 @@ def test_unfinished_folder_is_no_dataset(labels, tmp_path):
         kpkit.ShardDataset(tmp_path / "out")
 
 
-def test_codec_for_whole_pictures_is_refused_for_crops(labels, tmp_path):
-    with pytest.raises(UsageError, match="whole pictures"):
-        shards(labels, tmp_path / "out", codec="bottomup")
-    assert not (tmp_path / "out").exists()
-
-
 def test_rule_for_covered_joints_is_noted_where_nothing_covers_any(labels, tmp_path):
     from kpkit.augment.recipe import preset
 

@@ -121,3 +121,21 @@ def test_weights_by_place_multiply_batches(tmp_path):
     factor = batch["weights"][:, :, None, None] * found.spatial_weights
     assert factor.shape == batch["heatmaps"].shape
     assert float(factor[0, 0, 8, 6]) == 1.5
+
+
+def test_persons_of_whole_pictures_are_collated_one_picture_after_the_other(tmp_path):
+    import kpkit.torch
+    from tests.whole_data import pictures, whole
+
+    whole(pictures(tmp_path / "data"), tmp_path / "out", with_images=True)
+    found = kpkit.torch.ShardDataset(tmp_path / "out")
+    batch = next(iter(torch.utils.data.DataLoader(found, batch_size=3, collate_fn=found.collate)))
+    assert batch["person_count"].tolist() == [3, 4, 2]
+    assert batch["keypoints"].shape == (9, 17, 2)
+    error = (batch["mask_miss"][:, None] / 255) * batch["heatmaps"] ** 2
+    assert error.shape == (3, 17, 24, 24)
+    sample = found[1]
+    assert sample["keypoints"].shape == (4, 17, 2)
+    assert sample["instance_id"] == [11, 12, 101, 102]
+    assert int(sample["person_first"]) == 0
+    assert torch.equal(sample["keypoints"][sample["masked"].logical_not()], batch["keypoints"][3:5])
