@@ -286,8 +286,12 @@ def _optional(values: Iterable[Id | None]) -> Column:
     return as_column(list(values))
 
 
-def first_row(path: Path, raw: Any) -> Row:
-    """The first row of a result list, decoded alone."""
+def first_row(path: Path, rows: Sequence[Any]) -> Row:
+    """The first row of a result list, decoded alone. Raises GuessError for Spans that are no rows."""
+    if isinstance(rows, Spans):
+        first: Row = rows[:1].decoded(msgspec.json.Decoder(list[Row]).decode)[0]
+        return first
+    raw = rows[0]
     try:
         return msgspec.json.decode(raw, type=Row)
     except (msgspec.MsgspecError, RecursionError) as error:

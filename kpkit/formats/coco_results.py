@@ -65,7 +65,7 @@ def read_results(parsed: Parsed, path: Path, options: ReadOptions, collector: Co
 def _guess(parsed: Parsed, path: Path, collector: Collector) -> Skeleton:
     if not parsed.rows:
         return catalog.skeleton("coco17")
-    first: Row = first_row(path, parsed.rows[0])
+    first: Row = first_row(path, parsed.rows)
     if not isinstance(first.keypoints, list):
         raise RecordError(
             "the first detection has no keypoints",

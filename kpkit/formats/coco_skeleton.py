@@ -63,6 +63,13 @@ def read_categories(raw: bytes | None, place: str, collector: Collector) -> Cate
     return Categories(frozenset(ids), skeleton)
 
 
+def categories_of(top: bytes) -> list[dict[str, Any]]:
+    """The categories of a ground truth that was read, from its top level. Nothing else there is decoded."""
+    fields = msgspec.json.decode(top, type=dict[str, msgspec.Raw])
+    raw = bytes(fields.get("categories", b"[]"))
+    return msgspec.json.decode(raw, type=list[dict[str, Any]] | None) or []
+
+
 def _id(entry: dict[str, Any], here: str) -> int | str:
     if not isinstance(entry.get("id"), int | str):
         raise RecordError("a category needs an id", code="KP-COCO-CATEGORY", place=here, expected="an integer id")

@@ -148,6 +148,14 @@ def _concat_extras(tables: list[Any], sizes: list[int]) -> dict[str, NDArray[Any
     }
 
 
+def _equal(one: bytes, other: bytes) -> bool:
+    """Whether two JSON values are the same; numbers too long for the decoder are compared as they are written."""
+    try:
+        return one == other or bool(msgspec.json.decode(one) == msgspec.json.decode(other))
+    except msgspec.MsgspecError:
+        return False
+
+
 def _merge_top(sources: Sequence[RowSource | None], names: Sequence[str], collector: Collector) -> bytes:
     """The first top level, with the categories and fields that only later inputs have."""
     merged: dict[str, Any] = {}
@@ -160,7 +168,7 @@ def _merge_top(sources: Sequence[RowSource | None], names: Sequence[str], collec
         for key, value in top.items():
             if key not in merged:
                 merged[key] = value
-            elif key != "categories" and msgspec.json.decode(bytes(value)) != msgspec.json.decode(bytes(merged[key])):
+            elif key != "categories" and not _equal(bytes(value), bytes(merged[key])):
                 collector.issue("KP-MERGE-TOP", f"'{key}' differs between the inputs; the first is kept", place=name)
     if "categories" in merged:
         merged["categories"] = msgspec.Raw(msgspec.json.encode(categories))

@@ -22,6 +22,7 @@ from kpkit.core.dataset import Dataset
 from kpkit.core.report import Collector
 from kpkit.errors import KpkitError, OutputError, RecordError
 from kpkit.formats import yolo_yaml
+from kpkit.formats.coco_skeleton import categories_of
 from kpkit.formats.jsonrows import RowSource
 from kpkit.formats.yolo_layout import SIZES_HEADER, SIZES_NAME, SPLIT_COLUMN
 from kpkit.formats.yolo_read import COLUMNS, DIMS, GHOSTS, NAMES
@@ -173,8 +174,7 @@ def _coco_names(dataset: Dataset) -> dict[Any, str]:
     if not isinstance(dataset.source, RowSource) or dataset.source.variant == "results":
         return {}
     try:
-        categories = msgspec.json.decode(dataset.source.top).get("categories", [])
-        return {one["id"]: str(one["name"]) for one in categories}
+        return {one["id"]: str(one["name"]) for one in categories_of(dataset.source.top)}
     except (msgspec.MsgspecError, KeyError, TypeError, AttributeError):
         return dict[Any, str]()
 

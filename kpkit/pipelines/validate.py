@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from kpkit.core.dataset import Dataset
 from kpkit.core.report import Collector, Issue, Severity
+from kpkit.formats.coco_skeleton import categories_of
 from kpkit.formats.jsonrows import RowSource
 from kpkit.pipelines.bulk import uncollected
 from kpkit.pipelines.findings import READER, Finding, Places, severity_of
@@ -273,7 +273,7 @@ def _categories(dataset: Dataset) -> list[CategoryText]:
     source = dataset.source
     if not isinstance(source, RowSource) or source.variant == "results":
         return []
-    entries = msgspec.json.decode(source.top).get("categories") or []
+    entries = categories_of(source.top)
     return [
         CategoryText(f"categories[{i}].name", str(entry.get("name", "")), _texts(entry.get("keypoints")))
         for i, entry in enumerate(entries)

@@ -15,8 +15,10 @@ AMBIGUOUS = frozenset({"head", "neck", "face", "foot", "hand", "pelvis", "tail"}
 
 
 def _at_joint(view: View, messages: dict[int, str]) -> list[Found]:
+    # As a value, not as the message: names may hold braces.
     return [
-        Found(message=text, joint=np.array([joint]), places=[f"keypoints[{joint}]"]) for joint, text in messages.items()
+        Found(message="{text}", joint=np.array([joint]), places=[f"keypoints[{joint}]"], numbers={"text": [text]})
+        for joint, text in messages.items()
     ]
 
 
