@@ -48,7 +48,8 @@ def one_spot(view: View) -> Result:
             joint=two,
             other=one,
             # On a person of few pixels neighbouring joints share one by rounding.
-            confidence=scale / (scale + 24.0),
+            # Not scale / (scale + 24): a scale may be infinite.
+            confidence=1.0 - 24.0 / (scale + 24.0),
         )
     ]
 
