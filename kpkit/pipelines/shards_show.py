@@ -56,7 +56,8 @@ def show(folder: Path, output: Path, *, samples: int = 8, force: bool = False) -
 
 def _title(shards: ShardDataset) -> str:
     manifest = shards.manifest
-    return f"{manifest.codec.get('codec')}, {len(shards):,} samples: joints, targets, weight of each joint"
+    bars = "how many persons have each joint" if shards.whole_images else "weight of each joint"
+    return f"{manifest.codec.get('codec')}, {len(shards):,} samples: joints, targets, {bars}"
 
 
 def _caption(sample: dict[str, Any]) -> str:
@@ -77,7 +78,10 @@ def _counted(persons: int) -> str:
 
 
 def draw_sample(shards: ShardDataset, sample: dict[str, Any]) -> Picture:
-    """One sample: crop and joints, crop and targets, and below a bar a joint: its weight.  [h+18, 2w+6, 3] uint8 BGR"""
+    """One sample: input and joints, input and targets, and below a bar a joint: its weight.  [h+18, 2w+6, 3] uint8 BGR
+
+    Cells that are covered are hatched one way, those of a whole picture where no targets hold the other way.
+    """
     height, width = shards.codec.input_size
     skeleton = shards.skeleton
     crop: Picture = sample[IMAGE] if IMAGE in sample else np.full((height, width, 3), GREY, np.uint8)
@@ -97,8 +101,8 @@ def draw_sample(shards: ShardDataset, sample: dict[str, Any]) -> Picture:
     tile = np.full((height + STRIP, 2 * width + GAP, 3), PAPER, np.uint8)
     tile[:height, :width] = joints
     tile[:height, width + GAP :] = targets
-    # Of a whole picture: how many persons' joint counts.
-    weights = sample["weights"].sum(axis=0) if shards.whole_images else sample["weights"]
+    # Of a whole picture: how many persons have a target for the joint.
+    weights = (sample["weights"] > 0).sum(axis=0).astype(np.float32) if shards.whole_images else sample["weights"]
     _weights(tile[height:], weights, skeleton)
     return tile
 

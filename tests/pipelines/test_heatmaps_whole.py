@@ -306,3 +306,30 @@ def test_skeleton_without_edges_has_maps_alone(labels, tmp_path):
 def test_every_type_and_store_is_whole(labels, tmp_path, store, dtype):
     whole(labels, tmp_path / "out", store=store, dtype=dtype, flip_copies=True, codec_parameters={"sigma": "box"})
     assert not verify(tmp_path / "out").findings
+
+
+def test_weights_by_place_go_with_whole_pictures(labels, tmp_path):
+    whole(labels, tmp_path / "out", spatial_weights="center")
+    assert not verify(tmp_path / "out").findings
+    with kpkit.ShardDataset(tmp_path / "out") as found:
+        batch = found.read(range(3))
+        factor = found.spatial_weights * batch["mask_miss"] / 255
+    assert factor.max() == 1.5
+    assert factor[0].min() == 0
+
+
+def test_labels_without_any_joint_are_refused_with_what_they_hold(tmp_path):
+    from tests.coco_files import document, image
+
+    people = [without_joints(1, 1), somebody(2, 1, 2, iscrowd=1, segmentation=[])]
+    labels = write_labels(tmp_path / "data", document(people, [image(1, file_name="a.jpg", width=96, height=64)]))
+    with pytest.raises(UsageError, match="no person") as refused:
+        whole(labels, tmp_path / "out")
+    assert "2 persons and crowds" in refused.value.got
+    assert not (tmp_path / "out").exists()
+
+
+def test_dry_run_counts_pictures_and_writes_nothing(labels, tmp_path):
+    report = whole(labels, tmp_path / "out", dry_run=True, flip_copies=True, shard_samples=2)
+    assert (report.samples, report.shards, report.persons) == (6, 3, 9)
+    assert not (tmp_path / "out").exists()
