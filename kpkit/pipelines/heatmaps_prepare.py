@@ -70,8 +70,8 @@ def prepare(job: HeatmapsJob, collector: Collector) -> Work:
     people = read_people(labels, collector, labels.format.keeps_for(labels.path).instance_id, whole=whole)
     path, images = labels.path, folder_of_images(people.dataset, labels.path, job.source)
     recipe = usable_recipe(job)
-    sizes = (job.input_size, None if recipe is None else recipe.input_size, WHOLE_SIZE if whole else INPUT_SIZE)
-    input_size = next(size for size in sizes if size)
+    said = recipe.input_size if recipe is not None and not (whole and recipe.mode == "topdown") else None
+    input_size = job.input_size or said or (WHOLE_SIZE if whole else INPUT_SIZE)
     skeleton = people.dataset.skeleton
     codec = make_codec(job.codec, skeleton, input_size, job.heatmap_size, **job.codec_parameters)
     check_job(job, recipe, people, path)

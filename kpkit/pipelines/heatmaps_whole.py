@@ -15,7 +15,7 @@ from kpkit.augment.shapes import move_mask
 from kpkit.augment.spatial import Labels
 from kpkit.augment.warp import warp_image
 from kpkit.core import visibility as vis
-from kpkit.errors import InputError, KpkitError
+from kpkit.errors import InputError, KpkitError, RecordError
 from kpkit.execute import Failure
 from kpkit.pipelines.augment_cover import Covered, Veil, cover_picture
 from kpkit.pipelines.augment_task import first_patch
@@ -101,11 +101,19 @@ class WholePictures:
                 code="KP-HEATMAPS-SIZE",
                 help="give --images DIR or --image-sizes FILE.csv, or store the pictures: --with-images",
             )
-        task, ref = self._task, self._task.images[number]
+        task, ref, (width, height) = self._task, self._task.images[number], size_wh
         masked = task.columns["masked"][ref.first : ref.first + ref.persons]
         if not masked.any():
             return None
-        missed = np.zeros(size_wh[::-1], np.uint8)
+        if width * height > self._plan.max_pixels:
+            raise RecordError(
+                "the picture is too large",
+                code="KP-IMAGE-BOMB",
+                expected=f"at most {self._plan.max_pixels:,} pixels",
+                got=f"{width} x {height}, as the labels say",
+                help="mend its size, or raise --max-pixels",
+            )
+        missed = np.zeros((height, width), np.uint8)
         for row in (np.flatnonzero(masked) + ref.first).tolist():
             shape = task.shapes[row]
             if shape is None:

@@ -41,6 +41,14 @@ WAYS = {
     "params": {"store": "params", "compression": "none"},
     "udp": {"codec": "udp", "codec_parameters": {"target": "combined"}, "dtype": "uint8", "compression": "none"},
     "simcc": {"codec": "simcc", "dtype": "float32"},
+    "bottomup": {
+        "codec": "bottomup",
+        "dtype": "uint8",
+        "flip_copies": True,
+        "recipe": preset("six2").with_changes(occlusion=(0.3, 0.3)),
+        "spatial_weights": "center",
+    },
+    "pictures": {"codec": "bottomup", "store": "params", "compression": "none"},
     "paf": {"codec": "paf", "codec_parameters": {}, "dtype": "float32", "flip_copies": True},
 }
 
@@ -57,9 +65,12 @@ def use_shards(folder: Path) -> None:
     """What anybody does with shards: open, count, read, mirror, decode; and check them, as if their checksums held."""
     with kpkit.ShardDataset(folder) as found:
         found.labels()
+        assert found.spatial_weights is None or found.spatial_weights.ndim == 2
         rows = list(range(min(3, len(found))))
         batch = found.read(rows, flip=np.arange(len(rows)) % 2 == 1)
         found.decode(batch)
+        if found.whole_images:
+            found.decode_persons(batch)
     info(folder)
     manifest = read_manifest(folder)
     for entry in manifest.shards[:2]:

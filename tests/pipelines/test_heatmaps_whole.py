@@ -333,3 +333,22 @@ def test_dry_run_counts_pictures_and_writes_nothing(labels, tmp_path):
     report = whole(labels, tmp_path / "out", dry_run=True, flip_copies=True, shard_samples=2)
     assert (report.samples, report.shards, report.persons) == (6, 3, 9)
     assert not (tmp_path / "out").exists()
+
+
+def test_size_of_a_recipe_for_crops_is_not_that_of_whole_pictures(labels, tmp_path):
+    def size(recipe: object) -> list[int]:
+        report = whole(labels, tmp_path / "out", input_size=None, recipe=recipe, dry_run=True)
+        found: list[int] = report.codec["input_size"]
+        return found
+
+    assert size(preset("hrnet")) == [512, 512]
+    assert size(preset("six2").with_changes(mode="image", input_size=(96, 64))) == [96, 64]
+
+
+def test_picture_that_claims_more_pixels_than_allowed_is_refused_before_they_are_made(labels, tmp_path):
+    content = read_labels(labels.parent.parent)
+    content["images"][1] |= {"width": 10_000_000, "height": 10_000_000}
+    write_labels(labels.parent.parent, content)
+    report = whole(labels, tmp_path / "out")
+    assert [(failure.key, failure.code) for failure in report.failures] == [("001.png", "KP-IMAGE-BOMB")]
+    assert report.samples == 2
