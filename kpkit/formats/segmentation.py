@@ -1,4 +1,4 @@
-"""COCO segmentations of raw rows, and their areas: polygons by the shoelace formula, run lengths by counting."""
+"""Outlines in raw rows of COCO: segmentations, their areas (shoelace formula, run lengths), regions without labels."""
 
 from __future__ import annotations
 
@@ -15,6 +15,25 @@ from kpkit.formats.jsonrows import RowSource, iterate
 
 class _Row(msgspec.Struct, gc=False):
     segmentation: list[list[float]] | dict[str, Any] | None = None
+
+
+class _ImageRow(msgspec.Struct, gc=False):
+    ignore_regions_x: Any = None
+    ignore_regions_y: Any = None
+
+
+def ignored_regions(source: RowSource) -> dict[int, tuple[Any, Any]]:
+    """PoseTrack's regions where nobody is labelled: image -> corners' x and y, as its row has them."""
+    found: dict[int, tuple[Any, Any]] = {}
+    if not len(source.image_rows):
+        return found
+    known = np.flatnonzero(source.image_row_of >= 0)
+    decode = msgspec.json.Decoder(_ImageRow).decode
+    for i, raw in zip(known.tolist(), iterate(source.image_rows, source.image_row_of[known]), strict=True):
+        row = decode(raw)
+        if row.ignore_regions_x and row.ignore_regions_y:
+            found[i] = row.ignore_regions_x, row.ignore_regions_y
+    return found
 
 
 def segmentations(source: RowSource, instances: NDArray[np.int64]) -> list[list[list[float]] | dict[str, Any] | None]:

@@ -81,3 +81,8 @@ def check_pictures(job: HeatmapsJob, recipe: Recipe | None, people: People, path
         "crowds and persons without joints have neither outline nor box: mask_miss cannot cover them",
         count=people.bare,
     )
+    collector.issue(
+        "KP-HEATMAPS-REGION",
+        "regions where nobody is labelled (ignore_regions) are no polygons, and are left out of mask_miss",
+        count=people.bad_regions,
+    )

@@ -16,7 +16,7 @@ from kpkit.formats.native_join import IMAGE_TABLE, concatenated
 from kpkit.pipelines.augment_blocks import BOX_PADDING
 from kpkit.pipelines.heatmaps_columns import PersonColumns, Rows
 from kpkit.pipelines.heatmaps_masks import Fields, mask_fields
-from kpkit.pipelines.heatmaps_shapes import Shapes, shapes_of
+from kpkit.pipelines.heatmaps_shapes import Shapes, regions_of, shapes_of
 
 OCCLUDED_BY = "augment.occluded_by"
 # What a sample is made from; `given_box` (as annotated) tells persons apart who have the same id.
@@ -44,6 +44,7 @@ class Gathered:
             kinds["masked"] = (np.bool_, ())
         self.columns = PersonColumns({**kinds, "given_box": (np.float64, (4,)), "occluded": (np.bool_, (k,))})
         self.shapes = Shapes(n) if whole else None
+        self.regions, self.bad_regions = Shapes(), 0
         self.masked, self.bare = np.zeros(n if whole else 0, bool), np.zeros(n if whole else 0, bool)
         self.index = np.zeros(n, np.int64)
         self.usable = np.zeros(n, bool)
@@ -70,6 +71,9 @@ class Gathered:
         columns = {name: getattr(boxed, name) for name in COLUMNS}
         if self.shapes is not None:
             columns["masked"] = self._mask(boxed, rows, self.shapes)
+            images, regions, bad = regions_of(dataset)
+            self.regions.put(images + part.first_image, regions)
+            self.bad_regions += bad
         self.columns.put(rows, columns | {"given_box": dataset.bbox_xywh, "occluded": covered})
         self.covered |= bool(covered.any())
         self.index[rows] = dataset.image_index + part.first_image

@@ -22,7 +22,7 @@ from kpkit.pipelines.bulk import uncollected
 from kpkit.pipelines.heatmaps_columns import PersonColumns, Rows
 from kpkit.pipelines.heatmaps_gather import COLUMNS, CONTENT, WHY, Gathered
 from kpkit.pipelines.heatmaps_masks import Fields
-from kpkit.pipelines.heatmaps_shapes import Shapes
+from kpkit.pipelines.heatmaps_shapes import Shape, Shapes
 from kpkit.pipelines.parts import LabelParts
 
 
@@ -51,7 +51,8 @@ class People:
     has_ids  the format gives persons ids; else they are told apart by their labels
     covered  an earlier augmentation covered a joint of somebody
     shapes   of whole pictures: outlines of those who have no targets; columns have `masked` then
-    masked, bare   how many of them there are, and how many have neither outline nor box
+    regions  of whole pictures: outlines, by the image's row, of where nobody is labelled
+    masked, bare, bad_regions   how many of them there are, how many have neither outline nor box; regions that are none
     """
 
     dataset: Dataset
@@ -72,6 +73,8 @@ class People:
     shapes: Shapes | None = None
     masked: int = 0
     bare: int = 0
+    regions: Shapes | None = None
+    bad_regions: int = 0
 
     def __len__(self) -> int:
         return int(self.counts.sum())
@@ -80,6 +83,11 @@ class People:
     def whole(self) -> bool:
         """Whether a sample is a picture with all its persons."""
         return self.shapes is not None
+
+    def regions_in(self, picture: Pictured) -> list[Shape]:
+        """Outlines of where nobody is labelled."""
+        found = [] if self.regions is None else self.regions.take(np.array(picture.rows, np.int64))
+        return [shape for shape in found if shape is not None]
 
     def unsized(self) -> list[str]:
         """Pictures with samples whose size the labels do not state."""
@@ -161,6 +169,8 @@ def read_people(labels: LabelParts, collector: Collector, has_ids: bool, *, whol
         _images=(order, begins),
         _persons=(np.argsort(gathered.index, kind="stable"), starts),
         shapes=gathered.shapes,
+        regions=gathered.regions if whole else None,
+        bad_regions=gathered.bad_regions,
         masked=int(gathered.masked[gathered.usable].sum()) if whole else 0,
         bare=int(gathered.bare[gathered.usable].sum()) if whole else 0,
     )

@@ -40,6 +40,7 @@ class RenderPlan:
     folder    of the shards                             attributes  of every shard
     making    where workers make them; None: in `folder`
     whole     samples are whole pictures; what is called a crop is then a picture's copy
+    regions   pictures have regions where nobody is labelled
     """
 
     codec: dict[str, Any]
@@ -63,6 +64,7 @@ class RenderPlan:
     max_pixels: int = MAX_PIXELS
     making: Path | None = None
     whole: bool = False
+    regions: bool = False
 
     @property
     def flips(self) -> int:
@@ -99,6 +101,7 @@ class ShardTask:
     columns   name -> [p, ...] of the persons       ids, names  of the persons; names for random streams
     occluded  [p,K] bool: covered by an earlier augmentation     own_masks  p masks of single persons, or none
     shapes    of whole pictures: p outlines of those without targets, or None
+    regions   of each picture, outlines of where nobody is labelled
     """
 
     number: int
@@ -112,6 +115,7 @@ class ShardTask:
     occluded: NDArray[np.bool_]
     own_masks: list[MaskRef | None]
     shapes: list[Shape | None] = field(default_factory=list)
+    regions: list[list[Shape]] = field(default_factory=list)
 
     def files(self) -> list[Path]:
         """Every file that is opened for the shard, in order."""
@@ -130,7 +134,7 @@ class ShardTask:
         patches = [[[file.name for file in copy] for copy in image.patches] for image in self.images]
         digest.update(repr((said, self.ids, self.names, others, patches)).encode("utf-8", "surrogatepass"))
         if self.shapes:
-            digest.update(json.dumps(self.shapes).encode())
+            digest.update(json.dumps([self.shapes, self.regions]).encode())
         return digest.hexdigest()
 
 
@@ -194,7 +198,8 @@ def _task(
     if people.shapes is None:
         return ShardTask(number, path, *crops, images, used, ids, names, occluded, own)
     used["masked"] = columns["masked"]
-    return ShardTask(number, path, *crops, images, used, ids, names, occluded, own, people.shapes.take(rows))
+    shapes, regions = people.shapes.take(rows), [people.regions_in(picture) for picture in pictures]
+    return ShardTask(number, path, *crops, images, used, ids, names, occluded, own, shapes, regions)
 
 
 def _image(people: People, plan: RenderPlan, image: Pictured, first: int, start: int, root: Path | None) -> ImageRef:
@@ -255,6 +260,8 @@ def plan_document(plan: RenderPlan) -> dict[str, Any]:
     if plan.spatial_weights == "none":
         # As it was before there were such weights: what is finished stays so.
         del document["spatial_weights"]
+    if not plan.regions:
+        del document["regions"]
     recipe = plan.recipe.to_dict()
     recipe["albumentations"] = Path(plan.recipe.albumentations).name
     identity = {"dtypes": dict(plan.identity.dtypes), "encodings": dict(plan.identity.encodings)}

@@ -137,6 +137,7 @@ def _plan(job: HeatmapsJob, recipe: Recipe | None, people: People, codec: Codec,
         exif=job.exif,
         max_pixels=job.max_pixels,
         whole=people.whole,
+        regions=bool(people.regions),
     )
 
 

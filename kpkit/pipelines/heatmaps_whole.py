@@ -94,7 +94,7 @@ class WholePictures:
         return scene, self._current[1]
 
     def _missed(self, number: int, size_wh: tuple[int, int] | None) -> Picture | None:
-        """Crowds and persons without joints: their outlines, else their boxes.  [H,W] uint8 of 0 and 255, or None"""
+        """Crowds and persons without joints (outlines, else boxes), and regions.  [H,W] uint8 of 0 and 255, or None"""
         if size_wh is None:
             raise InputError(
                 "a whole picture is fitted into the input by its size, which nothing states",
@@ -103,7 +103,8 @@ class WholePictures:
             )
         task, ref, (width, height) = self._task, self._task.images[number], size_wh
         masked = task.columns["masked"][ref.first : ref.first + ref.persons]
-        if not masked.any():
+        regions = task.regions[number]
+        if not masked.any() and not regions:
             return None
         if width * height > self._plan.max_pixels:
             raise RecordError(
@@ -120,6 +121,8 @@ class WholePictures:
                 fill_boxes(missed, task.columns["bbox_xywh"][row][None])
             else:
                 fill_shape(missed, shape, self._plan.max_pixels)
+        for region in regions:
+            fill_shape(missed, region, self._plan.max_pixels)
         return missed
 
     def _moved(self, frame: Frame) -> Frame:

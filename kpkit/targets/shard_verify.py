@@ -179,7 +179,7 @@ def _block(
             yield (name, "parameters are not those of the labels"), _by_sample(points, _any(~near))
         points = Points(arrays["mu"], arrays["sigma"], arrays["weights"], points.starts)
     if MISS in arrays:
-        yield from _missed(arrays, points, rule)
+        yield from _missed(arrays, points, rule, bool(manifest.job.get("regions")))
     expected = dense_of(codec, points, arrays.get(REGION), rule, manifest.dtype) if stored else {}
     for name in stored:
         spec, values = codec.spec()[name], arrays[name].reshape(len(rows), -1).astype(np.float32)
@@ -191,12 +191,17 @@ def _block(
         yield (name, "targets are not those of the labels"), _any(~(apart <= limit))
 
 
-def _missed(arrays: dict[str, Array], points: Points, rule: str) -> Iterator[tuple[tuple[str, str], NDArray[np.bool_]]]:
-    """Whether targets hold where nothing says otherwise, and do not where something covers them."""
+def _missed(
+    arrays: dict[str, Array], points: Points, rule: str, regions: bool
+) -> Iterator[tuple[tuple[str, str], NDArray[np.bool_]]]:
+    """Whether targets hold where nothing says otherwise, and do not where something covers them.
+
+    regions  pictures may have regions where nobody is labelled
+    """
     whole = ~_by_sample(points, arrays[MASKED])
     hidden = arrays[REGION] >= BLANKED_FROM if REGION in arrays and rule == "ignore" else np.zeros((), bool)
     free = whole[:, None, None] & ~hidden & (arrays[MISS] != 255)
-    yield (MISS, "cells are masked on a picture where nobody is"), _any(free)
+    yield (MISS, "cells are masked on a picture where nobody is"), _any(free & (not regions))
     yield (MISS, "covered cells are not masked"), _any(hidden & (arrays[MISS] != 0))
 
 

@@ -77,33 +77,6 @@ def test_maps_are_the_largest_gaussian_of_any_person(labels, tmp_path):
             np.testing.assert_allclose(sample["heatmaps"], expected, atol=1e-5)
 
 
-def test_mask_is_zero_over_crowds_and_persons_without_joints_and_whole_elsewhere(labels, tmp_path):
-    whole(labels, tmp_path / "out")
-    with kpkit.ShardDataset(tmp_path / "out") as found:
-        masks = found.read(range(3))["mask_miss"]
-    expected = np.full((3, 24, 24), 255, np.uint8)
-    rows = slice(TOP // 4, (TOP + HEIGHT) // 4)
-    expected[0, rows, :3] = 0  # the crowd's outline, and not its person-like joints
-    expected[1, (TOP + 40) // 4 : (TOP + 48) // 4, 8:12] = 0  # a box
-    expected[1, (TOP + 8) // 4 : (TOP + 24) // 4, 15:18] = 0  # an outline
-    np.testing.assert_array_equal(masks, expected)
-
-
-def test_crowds_have_no_targets_whatever_joints_they_have(labels, tmp_path):
-    whole(labels, tmp_path / "out")
-    content = read_labels(labels.parent.parent)
-    content["annotations"] = [row for row in content["annotations"] if not row["iscrowd"]]
-    other = labels.parent / "other.json"
-    other.write_text(json.dumps(content))
-    whole(other, tmp_path / "other")
-    with kpkit.ShardDataset(tmp_path / "out") as one, kpkit.ShardDataset(tmp_path / "other") as two:
-        first, second = one[0], two[0]
-        assert (first["visibility"][2] == 2).all()
-        assert not first["weights"][2].any()
-        for name in ("heatmaps", "pafs"):
-            np.testing.assert_array_equal(first[name], second[name])
-
-
 def test_picture_is_fitted_into_the_input_with_its_aspect_in_the_middle(labels, tmp_path):
     whole(labels, tmp_path / "out", input_size=(64, 48), with_images=True)
     with kpkit.ShardDataset(tmp_path / "out") as found:
@@ -182,45 +155,6 @@ def test_pictures_and_occluders_are_those_of_augment(tmp_path):
             np.testing.assert_array_equal(sample["image"], read_picture(file))
 
 
-@pytest.mark.parametrize("rule", ["ignore", "absent", "keep"])
-def test_covered_joints_and_cells_follow_the_rule(labels, tmp_path, rule):
-    whole(labels, tmp_path / "out", recipe=covering(), copies=3, occluded_target=rule)
-    assert not verify(tmp_path / "out").findings
-    with kpkit.ShardDataset(tmp_path / "out") as found:
-        batch = found.read(range(len(found)))
-    covered = batch["occluded"] & ~batch["masked"][:, None]
-    hidden = batch["occlusion_mask"] >= 128
-    assert covered.any()
-    assert hidden.any()
-    shown = np.where(hidden[:, None], batch["heatmaps"], 0).max()
-    assert (shown > 0.5) if rule == "keep" else (shown == 0)
-    if rule == "ignore":
-        # What is not to be learned has no weight: neither by joint nor by cell.
-        assert not batch["weights"][covered].any()
-        assert not batch["mask_miss"][hidden].any()
-    else:
-        assert batch["weights"][covered].any()
-        assert batch["mask_miss"][hidden].any()
-
-
-def test_mask_of_one_persons_occluder_hides_its_joints_and_blanks_nothing(tmp_path):
-    from tests.augment_data import dataset
-
-    labels = dataset(tmp_path / "data", images=1)
-    content = read_labels(tmp_path / "data")
-    everything = {"size": [HEIGHT, WIDTH], "counts": [0, HEIGHT * WIDTH]}
-    content["annotations"][0]["occlusion_mask"] = everything
-    write_labels(tmp_path / "data", content)
-    whole(labels, tmp_path / "out")
-    with kpkit.ShardDataset(tmp_path / "out") as found:
-        sample = found[0]
-    assert sample["occluded"].tolist() == [[True] * 17, [False] * 17]
-    assert not sample["weights"][0].any()
-    assert sample["weights"][1].all()
-    assert sample["heatmaps"].max() > 0.5
-    assert not sample["occlusion_mask"].any()
-
-
 def test_sizes_come_from_the_labels_or_from_the_pictures(tmp_path):
     labels = sizeless(tmp_path / "data")
     with pytest.raises(UsageError) as refused:
@@ -240,27 +174,6 @@ def test_picture_that_fails_is_listed_and_the_others_are_done(labels, tmp_path):
     with kpkit.ShardDataset(tmp_path / "out") as found:
         assert found.labels()["image_path"] == ["000.png", "002.png"]
         assert found.labels()["instance_id"] == [1, 2, 100, 21, 22]
-
-
-def test_crowd_with_damaged_run_lengths_is_a_failed_picture(labels, tmp_path):
-    content = read_labels(labels.parent.parent)
-    crowd = next(row for row in content["annotations"] if row["iscrowd"])
-    crowd["segmentation"] = {"size": [HEIGHT, WIDTH], "counts": [5]}
-    write_labels(labels.parent.parent, content)
-    report = whole(labels, tmp_path / "out", flip_copies=True)
-    assert [(failure.key, failure.code) for failure in report.failures] == [("000.png", "KP-RLE")]
-    assert report.samples == 4
-
-
-def test_who_cannot_be_masked_is_noted(tmp_path):
-    people = [somebody(1, 1, 1), without_joints(2, 1, bbox=[0, 0, 0, 0]), without_joints(3, 1)]
-    from tests.coco_files import document, image
-
-    labels = write_labels(tmp_path / "data", document(people, [image(1, file_name="a.jpg", width=96, height=64)]))
-    report = whole(labels, tmp_path / "out")
-    assert [(issue.code, issue.count) for issue in report.issues if issue.code == "KP-HEATMAPS-BARE"] == [
-        ("KP-HEATMAPS-BARE", 1)
-    ]
 
 
 def test_resume_keeps_what_is_the_same_and_makes_anew_what_a_crowd_changed(labels, tmp_path):
@@ -343,12 +256,3 @@ def test_size_of_a_recipe_for_crops_is_not_that_of_whole_pictures(labels, tmp_pa
 
     assert size(preset("hrnet")) == [512, 512]
     assert size(preset("six2").with_changes(mode="image", input_size=(96, 64))) == [96, 64]
-
-
-def test_picture_that_claims_more_pixels_than_allowed_is_refused_before_they_are_made(labels, tmp_path):
-    content = read_labels(labels.parent.parent)
-    content["images"][1] |= {"width": 10_000_000, "height": 10_000_000}
-    write_labels(labels.parent.parent, content)
-    report = whole(labels, tmp_path / "out")
-    assert [(failure.key, failure.code) for failure in report.failures] == [("001.png", "KP-IMAGE-BOMB")]
-    assert report.samples == 2
