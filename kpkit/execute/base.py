@@ -18,6 +18,8 @@ from kpkit.errors import KpkitError, UsageError
 MAX_ATTEMPTS = 3
 # Items sent together, at most.
 MAX_BATCH = 256
+# Items that a function prepares at once.
+PREPARED = 16
 # Failures with such codes are no item's: they would meet every item.
 CLUSTER = "KP-CLUSTER"
 POLL_SECONDS = 1.0
@@ -213,9 +215,17 @@ class _Run:
 
 
 def _guarded(function: Callable[[Any], Any], payloads: list[Any]) -> tuple[list[Any], float]:
-    """In the worker: results in order, and seconds."""
+    """In the worker: results in order, and seconds.
+
+    A function may have a method `prepare`, which is given some payloads at once and hands back as many: for steps that
+    are quicker when they are taken for several items in a row.
+    """
     started = time.perf_counter()
-    results = [_one(function, payload) for payload in payloads]
+    prepare = getattr(function, "prepare", None)
+    results: list[Any] = []
+    for first in range(0, len(payloads), PREPARED):
+        some = payloads[first : first + PREPARED]
+        results += [_one(function, payload) for payload in (prepare(some) if prepare is not None else some)]
     return results, time.perf_counter() - started
 
 

@@ -244,6 +244,11 @@ class _OnWorker:
         _prepare(self.versions, self.initializer)
         return self.function(payload)
 
+    def prepare(self, payloads: list[Any]) -> list[Any]:
+        """As the function itself prepares them, if it does; on a worker that is refused nothing is done."""
+        prepare = getattr(self.function, "prepare", None)
+        return payloads if prepare is None else prepare(payloads)
+
 
 @functools.lru_cache(maxsize=8)
 def _prepare(expected: tuple[tuple[str, str], ...], initializer: Callable[[], None] | None) -> None:

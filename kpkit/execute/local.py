@@ -39,7 +39,8 @@ class LocalPool:
     Where the block ends with an error (Ctrl-C is one), workers end at once, in the middle of their item.
     """
 
-    task_seconds = 0.0
+    # What takes a few milliseconds goes together; nobody waits long for any of it.
+    task_seconds = 0.1
     max_attempts = MAX_ATTEMPTS
 
     def __init__(

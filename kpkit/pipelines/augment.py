@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 
 import numpy as np
 
@@ -25,7 +24,7 @@ from kpkit.pipelines.augment_output import output_of
 from kpkit.pipelines.augment_prepare import Work, prepare
 from kpkit.pipelines.augment_preview import Preview, Sheet, save_preview, shown_images
 from kpkit.pipelines.augment_rows import ROWS
-from kpkit.pipelines.augment_task import Done, ImageTask, Plan, augment_or_keep
+from kpkit.pipelines.augment_task import Augmenter, Done, ImageTask, Plan
 from kpkit.pipelines.augment_work import Folder, output_folder
 from kpkit.pipelines.io import file_sizes
 
@@ -157,7 +156,7 @@ def _run_tasks(
     earlier: dict[str, Done] = {}
     total = len(work.labels.keys)
     for number, (key, result) in enumerate(
-        run_tasks(partial(augment_or_keep, plan), _with_earlier(items, folder, earlier), pool), start=block.first + 1
+        run_tasks(Augmenter(plan), _with_earlier(items, folder, earlier), pool), start=block.first + 1
     ):
         before = earlier.pop(key, None)
         if isinstance(result, Failure):

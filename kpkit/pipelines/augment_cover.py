@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpkit.augment.draw import Rng
-from kpkit.augment.occlusion import Occlusion, cover, covered, paint
+from kpkit.augment.occlusion import Occlusion, covered, paint
+from kpkit.augment.occlusion import cover as draw_occluders
 from kpkit.augment.recipe import Recipe
 from kpkit.augment.spatial import Labels
 from kpkit.core import visibility as vis
@@ -33,14 +34,24 @@ class Veil:
 
 
 @dataclass(frozen=True)
-class Covered:
-    """labels  covered joints are occluded    by  P dicts joint -> what covers it    mask  all that is covered"""
+class Cover:
+    """What is covered, without pixels.
 
-    image: Picture
+    labels  covered joints are occluded    by    P dicts joint -> what covers it
+    mask    all that is covered, or None   occlusion  what the persons' occluders are, or None
+    """
+
     labels: Labels
     by: list[dict[str, str]]
     mask: Picture | None
-    occlusion: Occlusion | None = None
+    occlusion: Occlusion | None
+
+
+@dataclass(frozen=True)
+class Covered(Cover):
+    """The same with the painted picture."""
+
+    image: Picture
 
 
 def cover_picture(
@@ -56,33 +67,65 @@ def cover_picture(
     *,
     in_place: bool = False,
 ) -> Covered:
+    """Draw occluders, mark every joint that something covers, and paint; see `decide` and `painted`."""
+    cover = decide(labels, crowd, veil, recipe, skeleton, stream, (image.shape[1], image.shape[0]))
+    image = painted(image, cover.occlusion, recipe, fill, patch, in_place=in_place)
+    return Covered(cover.labels, cover.by, cover.mask, cover.occlusion, image)
+
+
+def decide(
+    labels: Labels,
+    crowd: NDArray[np.bool_],
+    veil: Veil,
+    recipe: Recipe,
+    skeleton: Skeleton,
+    stream: Callable[[int], Rng],
+    out_wh: tuple[int, int],
+) -> Cover:
     """Draw occluders and mark every joint that something covers.
 
-    image   [H,W,3]  uint8, painted on with `in_place`    labels  in the picture's pixels
-    crowd   [P]      bool  regions of many people, which get no occluders of their own
-    stream  person -> its random stream    fill  stream of the filling    patch  another picture, for fill "patch"
+    labels  in the picture's pixels    crowd   [P]  bool  regions of many people, which get no occluders of their own
+    stream  person -> its random stream    out_wh  (width, height) of the picture
     """
     before = veil.given if veil.pipeline is None else veil.pipeline
     occlusion: Occlusion | None = None
     union = before
     if recipe.occlusion is not None:
         boxes = np.where(crowd[:, None], np.nan, labels.bbox_xywh)
-        occlusion = cover(boxes, (image.shape[1], image.shape[0]), recipe, stream)
-        # Streams and patches cost time; most fills need neither.
-        rng = fill() if recipe.occlusion_fill in {"noise", "patch"} else None
-        other = patch() if recipe.occlusion_fill == "patch" else None
-        image = paint(image, occlusion.mask, recipe, rng, other, pieces=occlusion.pieces, in_place=in_place)
+        occlusion = draw_occluders(boxes, out_wh, recipe, stream)
         union = occlusion.mask if before is None else before | occlusion.mask
     by: list[dict[str, str]] = [{} for _ in range(len(labels.xy))]
     if union is None and not any(mask is not None for mask in veil.own):
-        return Covered(image, labels, by, union, occlusion)
+        return Cover(labels, by, union, occlusion)
     hidden = np.zeros(labels.visibility.shape, bool)
     labelled = labels.visibility > 0
     for name, joints in _reasons(labels.xy, veil, occlusion):
         hidden |= joints
         for i, k in np.argwhere(joints & labelled).tolist():
             by[i][skeleton.keypoints[k]] = name
-    return Covered(image, replace(labels, visibility=vis.occlude(labels.visibility, hidden)), by, union, occlusion)
+    return Cover(replace(labels, visibility=vis.occlude(labels.visibility, hidden)), by, union, occlusion)
+
+
+def painted(
+    image: Picture,
+    occlusion: Occlusion | None,
+    recipe: Recipe,
+    fill: Callable[[], Rng],
+    patch: Callable[[], Picture | None],
+    *,
+    in_place: bool,
+) -> Picture:
+    """The picture with the occluders filled.
+
+    image  [H,W,3]  uint8, painted on with `in_place`    fill  stream of the filling
+    patch  another picture, for fill "patch"
+    """
+    if occlusion is None:
+        return image
+    # Streams and patches cost time; most fills need neither.
+    rng = fill() if recipe.occlusion_fill in {"noise", "patch"} else None
+    other = patch() if recipe.occlusion_fill == "patch" else None
+    return paint(image, occlusion.mask, recipe, rng, other, pieces=occlusion.pieces, in_place=in_place)
 
 
 def _reasons(

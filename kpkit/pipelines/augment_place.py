@@ -44,18 +44,16 @@ class Draft:
 
 
 @dataclass(frozen=True)
-class Placed:
-    """Labels and pixels of an output picture before anything covers them.
+class Pose:
+    """Where an output picture's labels are.
 
     matrix  [2,3]  float64  source -> output pixels    mirrored  sides are swapped    moved  the labels
-    given   [H,W]  uint8 or None: the source's mask    result    of the user's pipeline
+    result  of the user's pipeline, or None
     """
 
-    image: Picture
     matrix: NDArray[np.float64]
     mirrored: bool
     moved: Moved
-    given: Picture | None
     result: Result | None = None
 
     @property
@@ -63,60 +61,62 @@ class Placed:
         """Whether the pipeline moved points in a way that the matrix does not describe."""
         return self.result is not None and not self.result.affine
 
+
+@dataclass(frozen=True)
+class Placed:
+    """Labels and pixels of an output picture before anything covers them; given: the source's mask, [H,W], or None."""
+
+    pose: Pose
+    image: Picture
+    given: Picture | None
+
     @property
     def wh(self) -> tuple[int, int]:
-        """(width, height) of the picture."""
+        """(width, height) of the draft."""
         return self.image.shape[1], self.image.shape[0]
 
 
-def place(plan: Plan, scene: Scene, picture: Draft, before: Labels, done: Done) -> Placed | None:
-    """Labels and pixels in their places; None for a crop in which nothing is labelled, where those are dropped."""
-    through = _through_pipeline if plan.recipe.albumentations else _through_matrix
-    return through(plan, scene, picture, before, done)
+def pose_of(plan: Plan, draft: Draft, before: Labels, size_wh: tuple[int, int]) -> Pose:
+    """The labels through the drawn matrix.  size_wh  (width, height) of the source picture"""
+    drawn = draft.drawn
+    if moves_nothing(drawn.matrix, size_wh, drawn.out_wh):
+        # Where nothing moves, nothing leaves the frame: what the labels have outside it is theirs to say.
+        return Pose(drawn.matrix, False, Moved(before, np.full(before.xy.shape, np.nan)))
+    return Pose(drawn.matrix, drawn.mirrored, move(before, drawn.matrix, drawn.out_wh, plan.skeleton))
 
 
-def _through_matrix(plan: Plan, scene: Scene, picture: Draft, before: Labels, done: Done) -> Placed | None:
-    drawn = picture.drawn
-    still = moves_nothing(drawn.matrix, (scene.image.shape[1], scene.image.shape[0]), drawn.out_wh)
-    # Labels first: much memory goes through the caches with the pixels, and small steps that come after it are slow.
-    moved = (
-        _unmoved(before) if still else move(before, drawn.matrix, drawn.out_wh, plan.skeleton, mirrored=drawn.mirrored)
-    )
-    if _unwanted(plan, moved):
-        return None
-    image, given = _warped(plan, scene, picture, done)
-    return Placed(image, drawn.matrix, drawn.mirrored and not still, moved, given)
+def place(plan: Plan, scene: Scene, draft: Draft, before: Labels, pose: Pose | None, done: Done) -> Placed:
+    """Labels and pixels in their places.  pose  as `pose_of` gives it; None: through the user's pipeline"""
+    image, given = _warped(plan, scene, draft, done)
+    if pose is not None:
+        return Placed(pose, image, given)
+    return _through_pipeline(plan, scene, draft, before, image, given, done)
 
 
-def _through_pipeline(plan: Plan, scene: Scene, picture: Draft, before: Labels, done: Done) -> Placed | None:
-    drawn = picture.drawn
-    image, given = _warped(plan, scene, picture, done)
+def is_unwanted(plan: Plan, pose: Pose) -> bool:
+    """Whether it is a crop in which nothing is labelled, and those are dropped."""
+    return plan.drop_empty and plan.recipe.mode == "topdown" and not pose.moved.labels.visibility.any()
+
+
+def _through_pipeline(
+    plan: Plan, scene: Scene, draft: Draft, before: Labels, image: Picture, given: Picture | None, done: Done
+) -> Placed:
+    drawn = draft.drawn
     with done.timed("pipeline"):
-        result = _run_pipeline(plan, picture, image, geo.apply_points(drawn.matrix, before.xy), given)
+        result = _run_pipeline(plan, draft, image, geo.apply_points(drawn.matrix, before.xy), given)
     matrix = geo.compose(drawn.matrix, result.matrix)
     mirrored = drawn.mirrored != result.mirrored
     out_wh = (result.image.shape[1], result.image.shape[0])
     moved = settle(replace(before, xy=result.xy), before, matrix, out_wh, plan.skeleton, mirrored)
-    if _unwanted(plan, moved):
-        return None
     given = None if scene.mask is None else move_mask(matrix, scene.mask, out_wh)
-    return Placed(result.image, matrix, mirrored, moved, given, result)
+    return Placed(Pose(matrix, mirrored, moved, result), result.image, given)
 
 
-def _warped(plan: Plan, scene: Scene, picture: Draft, done: Done) -> tuple[Picture, Picture | None]:
-    drawn = picture.drawn
+def _warped(plan: Plan, scene: Scene, draft: Draft, done: Done) -> tuple[Picture, Picture | None]:
+    drawn = draft.drawn
     with done.timed("warp"):
         image = warp_image(scene.image, drawn.matrix, drawn.out_wh, plan.recipe)
     return image, None if scene.mask is None else move_mask(drawn.matrix, scene.mask, drawn.out_wh)
-
-
-def _unmoved(before: Labels) -> Moved:
-    """Where nothing moves, nothing leaves the frame: what the labels have outside it is theirs to say."""
-    return Moved(before, np.full(before.xy.shape, np.nan))
-
-
-def _unwanted(plan: Plan, moved: Moved) -> bool:
-    return plan.drop_empty and plan.recipe.mode == "topdown" and not moved.labels.visibility.any()
 
 
 def move_masks(
@@ -129,8 +129,8 @@ def move_masks(
     return [None if mask is None else move_mask(matrix, mask, out_wh) for mask in chosen]
 
 
-def _run_pipeline(plan: Plan, picture: Draft, image: Picture, xy: NDArray[np.float64], mask: Picture | None) -> Result:
-    seed = int(stream(plan.seed, picture.key, picture.copy, "pipeline").integers(0, 2**32))
+def _run_pipeline(plan: Plan, draft: Draft, image: Picture, xy: NDArray[np.float64], mask: Picture | None) -> Result:
+    seed = int(stream(plan.seed, draft.key, draft.copy, "pipeline").integers(0, 2**32))
     return _pipeline(plan.recipe.albumentations, plan.recipe_hash, get_ident()).apply(image, xy, seed, mask)
 
 

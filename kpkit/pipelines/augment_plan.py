@@ -47,6 +47,10 @@ class Plan:
     only: frozenset[str] | None = None
     checked: bool = False
 
+    def writes(self, key: str) -> bool:
+        """Whether the outputs of an image are written."""
+        return self.only is None or key in self.only
+
 
 @dataclass(frozen=True, kw_only=True)
 class ImageTask:

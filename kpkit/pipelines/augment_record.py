@@ -10,41 +10,44 @@ from numpy.typing import NDArray
 from kpkit.augment.occlusion import Occlusion
 from kpkit.augment.photometric import Result
 from kpkit.augment.rows import Row
-from kpkit.core.skeleton import Skeleton
-from kpkit.pipelines.augment_cover import Covered
-from kpkit.pipelines.augment_plan import ImageTask
+from kpkit.pipelines.augment_cover import Cover
+from kpkit.pipelines.augment_place import Draft, Pose
+from kpkit.pipelines.augment_plan import ImageTask, Plan
 
 
-def rows_of(
-    common: Row,
-    task: ImageTask,
-    persons: list[int],
-    skeleton: Skeleton,
-    covered: Covered,
-    gone: NDArray[np.float64],
-    result: Result | None,
-) -> list[Row]:
-    """One row a person.
-
-    common  what is the same for all of them      persons  the picture's persons, rows of the task's labels
-    gone    [P,K,2] float64: where joints went that left the frame, NaN elsewhere
-    result  of the user's pipeline, None without one
-    """
+def rows_of(plan: Plan, task: ImageTask, draft: Draft, pose: Pose, cover: Cover, names: tuple[str, str]) -> list[Row]:
+    """One row a person of an output picture.  names  of its file and of its mask, "" where it has none"""
+    common = Row(
+        image=names[0],
+        mask=names[1],
+        source_image=task.key,
+        instance_id=0,
+        source_instance_id=0,
+        copy=draft.copy,
+        seed=plan.seed,
+        recipe=plan.recipe.name,
+        recipe_hash=plan.recipe_hash,
+        matrix=pose.matrix.reshape(-1).tolist(),
+        mirrored=pose.mirrored,
+        warped_beyond=pose.beyond,
+        drawn=draft.drawn.parts,
+    )
     # Made from a dict: `dataclasses.replace` looks at every field of every row.
     shared = dict(vars(common))
     found = [
         {
             **shared,
             "source_instance_id": task.ids[person],
-            "occluded_by": covered.by[i],
+            "occluded_by": cover.by[i],
             "left_frame": {},
-            "lost": _lost(task.labels.xy[person], result, i),
-            **_shares(covered.occlusion, i),
+            "lost": _lost(task.labels.xy[person], pose.result, i),
+            **_shares(cover.occlusion, i),
         }
-        for i, person in enumerate(persons)
+        for i, person in enumerate(draft.persons)
     ]
+    gone = pose.moved.gone
     for i, k in np.argwhere(np.isfinite(gone).all(axis=-1)).tolist():
-        found[i]["left_frame"][skeleton.keypoints[k]] = [round(value, 3) for value in gone[i, k].tolist()]
+        found[i]["left_frame"][plan.skeleton.keypoints[k]] = [round(value, 3) for value in gone[i, k].tolist()]
     return [Row(**row) for row in found]
 
 

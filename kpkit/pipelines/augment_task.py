@@ -1,28 +1,23 @@
-"""What a worker does with one image: decode once, then warp, cover, label and encode every copy of it."""
+"""What a worker does with one image: decode once, then warp, cover and encode every copy of it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import replace
-from functools import cache, lru_cache
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from kpkit.augment.draw import draw_image, draw_person, stream
+from kpkit.augment.draw import stream
 from kpkit.augment.images import decode_image, read_encoded, read_image
-from kpkit.augment.recipe import Recipe
-from kpkit.augment.rows import Row
 from kpkit.augment.shapes import encode_rle
-from kpkit.augment.spatial import Labels
 from kpkit.errors import InputError
-from kpkit.pipelines.augment_cover import Covered, Veil, cover_picture
+from kpkit.pipelines.augment_ahead import Ahead, Ready, ahead, cover_of, names_of
+from kpkit.pipelines.augment_cover import Cover, Veil, painted
 from kpkit.pipelines.augment_files import Saver
 from kpkit.pipelines.augment_keep import Kept, source_checksums, still_holds
 from kpkit.pipelines.augment_masks import read_mask
-from kpkit.pipelines.augment_place import Draft, Picture, Placed, Scene, move_masks, place
+from kpkit.pipelines.augment_place import Draft, Picture, Scene, is_unwanted, move_masks, place
 from kpkit.pipelines.augment_plan import Done, ImageTask, Output, Plan
 from kpkit.pipelines.augment_record import rows_of
 
@@ -30,10 +25,43 @@ from kpkit.pipelines.augment_record import rows_of
 PATCHES = 4
 
 
-def augment_image(plan: Plan, task: ImageTask) -> Done:
-    """All copies of one image, written below the plan's folder."""
+Item = tuple[ImageTask, tuple[list[str], dict[str, str]] | None]
+
+
+@dataclass(frozen=True)
+class Augmenter:
+    """The work on one image, for `run_tasks`. An item: the task, and checksums where an earlier run has done it."""
+
+    plan: Plan
+
+    def prepare(self, items: list[Item]) -> list[tuple[Any, ...]]:
+        """The items with what needs no pixels done ahead; without it where that is not possible."""
+        return [(*item, self._ahead(*item)) for item in items]
+
+    def _ahead(self, task: ImageTask, earlier: object) -> Ahead | None:
+        if earlier is not None or task.size_wh is None:
+            return None
+        try:
+            return ahead(self.plan, task, task.size_wh)
+        except Exception:
+            # Whatever it is, it comes again when the item is done, and is that item's failure then.
+            return None
+
+    def __call__(self, item: tuple[Any, ...]) -> Done | Kept:
+        """All copies of one image, unless what an earlier run made of it still holds."""
+        task, earlier, *prepared = item
+        if earlier is not None and still_holds(self.plan, task, *earlier):
+            return Kept()
+        return augment_image(self.plan, task, prepared[0] if prepared else None)
+
+
+def augment_image(plan: Plan, task: ImageTask, prepared: Ahead | None = None) -> Done:
+    """All copies of one image, written below the plan's folder.
+
+    prepared  as `ahead` gave it; None, or for a picture of another size than this one turns out to have: done now
+    """
     done = Done()
-    start = time.perf_counter()
+    start = time.perf_counter() - (prepared.seconds if prepared is not None else 0.0)
     with done.timed("decode"):
         data = read_encoded(task.file)
         scene = _read(plan, task, data, done)
@@ -41,31 +69,16 @@ def augment_image(plan: Plan, task: ImageTask) -> Done:
         with done.timed("checksum"):
             done.sources = source_checksums(task, data)
     del data
-    for copy in range(0 if plan.include_original else 1, plan.copies + 1):
-        how = plan if copy else replace(plan, recipe=_still(plan.recipe))
-        for picture in _pictures(how, task, scene.image, copy, done):
-            output = _finish(how, task, scene, picture, done)
-            if output is not None:
-                done.outputs.append(output)
+    size_wh = (scene.image.shape[1], scene.image.shape[0])
+    if prepared is None or prepared.size_wh != size_wh:
+        prepared = ahead(plan, task, size_wh)
+    done.unboxed, done.empty = prepared.unboxed, prepared.empty
+    for ready in prepared.pictures:
+        output = _finish(task, scene, ready, done)
+        if output is not None:
+            done.outputs.append(output)
     done.seconds["total"] = time.perf_counter() - start
     return done
-
-
-def augment_or_keep(plan: Plan, item: tuple[ImageTask, tuple[list[str], dict[str, str]] | None]) -> Done | Kept:
-    """The same, unless what an earlier run made of the image still holds: task, and that run's checksums."""
-    task, earlier = item
-    if earlier is not None and still_holds(plan, task, *earlier):
-        return Kept()
-    return augment_image(plan, task)
-
-
-@cache
-def _still(recipe: Recipe) -> Recipe:
-    """The recipe of an original: whole images stay as they are, crops are cut straight."""
-    kept = ["name"]
-    if recipe.mode == "topdown":
-        kept += ["mode", "input_size", "warp", "padding", "border", "border_value", "interpolation"]
-    return Recipe(**{name: getattr(recipe, name) for name in kept})
 
 
 def _read(plan: Plan, task: ImageTask, data: bytes, done: Done) -> Scene:
@@ -82,47 +95,32 @@ def _read(plan: Plan, task: ImageTask, data: bytes, done: Done) -> Scene:
     return Scene(read.image, whole, load(task.own_masks), load(task.regions), file)
 
 
-def _pictures(plan: Plan, task: ImageTask, image: Picture, copy: int, done: Done) -> Iterator[Draft]:
-    recipe, (height, width) = plan.recipe, image.shape[:2]
-    if recipe.mode == "image":
-        drawn = draw_image(recipe, plan.seed, task.key, copy, (width, height))
-        yield Draft(copy, drawn, list(range(len(task.ids))), task.key, "")
-        return
-    for person, name in enumerate(task.names):
-        box, xy = task.labels.bbox_xywh[person], task.labels.xy[person]
-        if task.crowd[person] or not np.isfinite(box).all() or box[2] <= 0 or box[3] <= 0:
-            done.unboxed += 1
-            continue
-        key = f"{task.key}#{name}"
-        drawn = draw_person(recipe, plan.seed, key, copy, box, xy, plan.upper)
-        yield Draft(copy, drawn, [person], key, f"__p{name}")
-
-
-def _finish(plan: Plan, task: ImageTask, scene: Scene, picture: Draft, done: Done) -> Output | None:
-    """Move labels and pixels, cover, write; None for a crop that nobody wants."""
-    placed = place(plan, scene, picture, _select(task.labels, picture.persons), done)
-    if placed is None:
+def _finish(task: ImageTask, scene: Scene, ready: Ready, done: Done) -> Output | None:
+    """Pixels, and whatever waited for them; None for a crop that nobody wants."""
+    plan, draft = ready.plan, ready.draft
+    placed = place(plan, scene, draft, ready.before, ready.pose, done)
+    pose = placed.pose
+    if ready.pose is None and is_unwanted(plan, pose):
         done.empty += 1
         return None
-    own = move_masks(placed.matrix, scene.own_masks, picture.persons, placed.wh)
-    veil = Veil(placed.given, None if placed.result is None else placed.result.mask, tuple(own))
+    own = move_masks(pose.matrix, scene.own_masks, draft.persons, placed.wh)
     with done.timed("occlude"):
-        covered = _cover(plan, task, picture, placed, veil, in_place=placed.image is not scene.image)
-    wanted = plan.only is None or task.key in plan.only
-    name = f"{task.stem}{picture.suffix}__c{picture.copy}"
-    masked = wanted and covered.mask is not None and bool(covered.mask.any())
-    names = (f"{name}.{plan.image_format}", f"masks/{name}.png" if masked else "")
-    common = _common(plan, task, picture, placed, names)
-    rows = rows_of(common, task, picture.persons, plan.skeleton, covered, placed.moved.gone, placed.result)
-    regions = move_masks(placed.matrix, scene.regions, picture.persons, placed.wh)
-    if wanted:
-        _write(plan, names, covered, scene.file if covered.image is scene.image else None, done)
+        cover, names, rows = ready.cover, ready.names, list(ready.rows)
+        if cover is None:
+            veil = Veil(placed.given, None if pose.result is None else pose.result.mask, tuple(own))
+            cover = cover_of(plan, task, draft, pose.moved.labels, veil, placed.wh)
+            names = names_of(plan, task, draft, cover)
+            rows = rows_of(plan, task, draft, pose, cover, names)
+        image = _painted(plan, task, draft, placed.image, cover, in_place=placed.image is not scene.image)
+    regions = move_masks(pose.matrix, scene.regions, draft.persons, placed.wh)
+    if plan.writes(task.key):
+        _write(plan, names, image, cover, scene.file if image is scene.image else None, done)
     return Output(
         names[0],
-        picture.copy,
+        draft.copy,
         placed.wh,
-        picture.persons,
-        covered.labels,
+        draft.persons,
+        cover.labels,
         rows,
         names[1],
         _run_lengths(own),
@@ -134,54 +132,23 @@ def _run_lengths(masks: list[Picture | None]) -> list[dict[str, Any] | None]:
     return [None if mask is None else encode_rle(mask) for mask in masks]
 
 
-def _cover(plan: Plan, task: ImageTask, picture: Draft, placed: Placed, veil: Veil, *, in_place: bool) -> Covered:
-    streams = [f"{task.key}#{task.names[person]}" for person in picture.persons]
-    patches = task.patches[picture.copy - 1] if task.patches and picture.copy else []
-    return cover_picture(
-        placed.image,
-        placed.moved.labels,
-        task.crowd[picture.persons],
-        veil,
+def _painted(plan: Plan, task: ImageTask, draft: Draft, image: Picture, cover: Cover, *, in_place: bool) -> Picture:
+    patches = task.patches[draft.copy - 1] if task.patches and draft.copy else []
+    return painted(
+        image,
+        cover.occlusion,
         plan.recipe,
-        plan.skeleton,
-        lambda i: stream(plan.seed, streams[i], picture.copy, "occlusion"),
-        lambda: stream(plan.seed, picture.key, picture.copy, "fill"),
+        lambda: stream(plan.seed, draft.key, draft.copy, "fill"),
         lambda: first_patch(patches, plan.max_pixels),
         in_place=in_place,
     )
 
 
-def _common(
-    plan: Plan,
-    task: ImageTask,
-    picture: Draft,
-    placed: Placed,
-    names: tuple[str, str],
-) -> Row:
-    """What the rows of all persons of a picture have in common."""
-    return Row(
-        image=names[0],
-        mask=names[1],
-        source_image=task.key,
-        instance_id=0,
-        source_instance_id=0,
-        copy=picture.copy,
-        seed=plan.seed,
-        recipe=plan.recipe.name,
-        recipe_hash=plan.recipe_hash,
-        matrix=placed.matrix.reshape(-1).tolist(),
-        mirrored=placed.mirrored,
-        warped_beyond=placed.beyond,
-        drawn=picture.drawn.parts,
-    )
-
-
-def _write(plan: Plan, names: tuple[str, str], covered: Covered, copied: Path | None, done: Done) -> None:
-    image, mask = names
+def _write(plan: Plan, names: tuple[str, str], image: Picture, cover: Cover, copied: Path | None, done: Done) -> None:
     saver = Saver(plan.folder, plan.making, done.files if plan.checked else None, done.timed)
-    saver.picture(f"images/{image}", covered.image, copied, plan.quality)
-    if mask and covered.mask is not None:
-        saver.mask(mask, covered.mask)
+    saver.picture(f"images/{names[0]}", image, copied, plan.quality)
+    if names[1] and cover.mask is not None:
+        saver.mask(names[1], cover.mask)
 
 
 def first_patch(files: list[Path], max_pixels: int) -> Picture | None:
@@ -197,17 +164,4 @@ def _patch_image(file: Path, max_pixels: int) -> Picture | None:
         return None
 
 
-def _select(labels: Labels, persons: list[int]) -> Labels:
-    if persons == list(range(len(labels.xy))):
-        return labels
-    return Labels(
-        **{
-            name: getattr(labels, name)[persons]
-            for name in ("xy", "visibility", "truncated", "bbox_xywh", "head_box", "area")
-        },
-        polygons=[labels.polygons[i] for i in persons] if labels.polygons else [],
-        lateral={name: [values[i] for i in persons] for name, values in labels.lateral.items()},
-    )
-
-
-__all__ = ["Done", "ImageTask", "Output", "Plan", "augment_image", "augment_or_keep"]
+__all__ = ["Augmenter", "Done", "ImageTask", "Output", "Plan", "augment_image"]

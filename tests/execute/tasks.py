@@ -22,6 +22,21 @@ def double(number: int) -> int:
     return 2 * number
 
 
+class Prepared:
+    """Tells of each item with how many it was prepared."""
+
+    def prepare(self, numbers: list[int]) -> list[tuple[int, int]]:
+        return [(number, len(numbers)) for number in numbers]
+
+    def __call__(self, item: tuple[int, int]) -> tuple[int, int]:
+        return item
+
+
+def tarry(number: int) -> int:
+    time.sleep(0.12)
+    return number
+
+
 def slow_double(number: int) -> int:
     time.sleep(0.002 * (7 - number % 7))
     return 2 * number

@@ -17,7 +17,7 @@ from kpkit.execute import Failure, dask, pool_for, run_tasks
 from tests.cluster import Cluster, cluster, free_port
 from tests.execute import tasks
 
-pytest.importorskip("distributed", reason="Dask is not installed")
+distributed = pytest.importorskip("distributed", reason="Dask is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +49,8 @@ def test_items_are_sent_together_and_only_as_places_become_free(running):
             yield str(number), number
 
     done = 0
+    with distributed.Client(running.address) as client:
+        client.wait_for_workers(2, timeout=60)
     with pool_for(1, running.address) as pool:
         assert pool.workers == 2
         started = time.monotonic()

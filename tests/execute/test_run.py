@@ -13,7 +13,7 @@ import pytest
 
 from kpkit.errors import UsageError
 from kpkit.execute import Failure, LocalPool, run_tasks
-from kpkit.execute.base import MAX_ATTEMPTS
+from kpkit.execute.base import MAX_ATTEMPTS, MAX_BATCH, PREPARED
 from kpkit.execute.local import cores
 from tests.execute import tasks
 
@@ -33,27 +33,41 @@ def test_every_item_is_done_once_whatever_the_order_and_the_number_of_workers() 
     assert _run(tasks.slow_double, list(range(30)), 3) == expected
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_function_prepares_some_items_at_once(workers: int) -> None:
+    found = _run(tasks.Prepared(), list(range(100)), workers)
+    assert {key: value for key, (value, _) in found.items()} == {str(i): i for i in range(100)}
+    together = {count for _, count in found.values()}
+    assert max(together) <= PREPARED
+    assert max(together) > 1
+
+
 def test_no_items_is_no_work() -> None:
     assert _run(tasks.double, [], 1) == {}
     assert _run(tasks.double, [], 2) == {}
 
 
+@pytest.mark.parametrize(("function", "together", "count"), [(tasks.double, MAX_BATCH, 3000), (tasks.tarry, 1, 12)])
 @pytest.mark.parametrize("workers", [1, 2])
-def test_items_are_taken_only_as_places_become_free(workers: int) -> None:
+def test_items_are_taken_only_as_places_become_free(
+    function: Callable[[int], int], together: int, count: int, workers: int
+) -> None:
+    """Those that take time go alone."""
     taken = 0
 
     def items() -> Iterator[tuple[str, int]]:
         nonlocal taken
-        for number in range(40):
+        for number in range(count):
             taken += 1
             yield str(number), number
 
-    done = 0
+    done = most = 0
     with LocalPool(workers) as pool:
-        for _ in run_tasks(tasks.double, items(), pool):
+        for _ in run_tasks(function, items(), pool):
             done += 1
-            assert taken - done <= 2 * workers
-    assert done == 40
+            most = max(most, taken - done)
+    assert done == count
+    assert most <= 2 * workers * together
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -8,6 +8,7 @@ import random
 import pytest
 
 from kpkit.augment.recipe import Recipe
+from kpkit.pipelines import augment_ahead, augment_task
 from kpkit.pipelines.augment import AugmentJob, run
 from tests.augment_data import LABELS, dataset, hashes, read_labels, rows, write_labels
 
@@ -47,6 +48,23 @@ def test_output_is_the_same_for_shuffled_rows(tmp_path, recipe):
     shuffle(content["annotations"])
     write_labels(tmp_path / "in", content)
     assert made(tmp_path / "in", tmp_path / "again", recipe, include_original=True) == straight
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, CROPS], ids=["image", "topdown"])
+@pytest.mark.parametrize("sizes", ["known", "unknown"])
+def test_output_is_the_same_whatever_was_done_ahead(tmp_path, recipe, sizes, monkeypatch):
+    """All of it, only what needs no mask, none of it; none also where the labels give no size."""
+    dataset(tmp_path / "in", images=5)
+    content = read_labels(tmp_path / "in")
+    for one in content["images"] if sizes == "unknown" else []:
+        del one["width"], one["height"]
+    write_labels(tmp_path / "in", content)
+    straight = made(tmp_path / "in", tmp_path / "out", recipe, include_original=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(augment_ahead, "PIXELS_AHEAD", 0)
+        assert made(tmp_path / "in", tmp_path / "unmasked", recipe, include_original=True) == straight
+    monkeypatch.delattr(augment_task.Augmenter, "prepare")
+    assert made(tmp_path / "in", tmp_path / "none", recipe, include_original=True) == straight
 
 
 def test_output_is_the_same_for_shuffled_rows_of_a_format_without_ids(tmp_path):
