@@ -67,10 +67,12 @@ def points_of(codec: Codec, labels: SampleLabels, rule: OccludedTarget) -> Point
 
 def box_sizes(labels: SampleLabels) -> NDArray[np.float64]:
     """Width and height of the boxes in input pixels.  [n,2] float64 (of whole pictures [m,2])"""
-    lengths = np.hypot(labels.affine[:, 0, :2], labels.affine[:, 1, :2])
-    if labels.starts is not None:
-        lengths = np.repeat(lengths, np.diff(labels.starts), axis=0)
-    sizes: NDArray[np.float64] = labels.bbox[:, 2:].astype(np.float64) * lengths
+    # What a damaged shard says may be beyond all numbers; `verify` tells.
+    with np.errstate(over="ignore", invalid="ignore"):
+        lengths = np.hypot(labels.affine[:, 0, :2], labels.affine[:, 1, :2])
+        if labels.starts is not None:
+            lengths = np.repeat(lengths, np.diff(labels.starts), axis=0)
+        sizes: NDArray[np.float64] = labels.bbox[:, 2:].astype(np.float64) * lengths
     return sizes
 
 
