@@ -1,6 +1,6 @@
 """Makes a COCO person-keypoints file of any size: made-up numbers in the proportions of real files.
 
-    python make_coco.py OUT.json [--images 50000] [--persons 151027] [--seed 0]
+    python make_coco.py OUT.json [--images 50000] [--persons 151027] [--seed 0] [--sides 320 640]
 
 Polygons of 30 to 100 corners, one person in a hundred a crowd with a run-length mask, two in five without keypoints,
 integer keypoints: about 1 kB a person. The same seed makes the same bytes.
@@ -29,6 +29,7 @@ EDGES = (
 )  # fmt: skip
 BODY = np.array([joint[1:] for joint in JOINTS])
 CROWD, WITHOUT_KEYPOINTS = 0.01, 0.44
+SIDES = (320, 640)
 
 
 def main() -> None:
@@ -37,14 +38,18 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=50_000)
     parser.add_argument("--persons", type=int, default=151_027)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--sides", type=int, nargs=2, default=SIDES, help="least and greatest width and height")
     given = parser.parse_args()
-    make(given.out, given.images, given.persons, given.seed)
+    make(given.out, given.images, given.persons, given.seed, tuple(given.sides))
 
 
-def make(path: Path, images: int, persons: int, seed: int = 0) -> None:
-    """Write the file; each image holds at least one person while there are enough of them."""
+def make(path: Path, images: int, persons: int, seed: int = 0, sides: tuple[int, int] = SIDES) -> None:
+    """Write the file; each image holds at least one person while there are enough of them.
+
+    sides  least and greatest width and height of an image, pixels
+    """
     rng = np.random.default_rng(seed)
-    sizes = rng.integers(320, 641, (images, 2))
+    sizes = rng.integers(sides[0], sides[1] + 1, (images, 2))
     spare = rng.integers(0, images, max(0, persons - images))
     image_of = np.sort(np.concatenate((np.arange(min(images, persons)), spare)))
     category = {

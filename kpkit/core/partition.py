@@ -141,12 +141,20 @@ def split(dataset: Dataset, size: int) -> Iterator[Part]:
         yield Part(dataset, np.arange(len(dataset)), 0)
         return
     for (first, end), rows in zip(ranges, rows_by_range(dataset.image_index, ranges), strict=True):
-        images = np.arange(first, end)
-        columns = {name: getattr(dataset, name)[rows] for name in INSTANCE_COLUMNS}
-        part = dataset.replace(
-            **columns | {"image_index": columns["image_index"] - first},
-            images=dataset.images.take(images),
-            extras={name: column[rows] for name, column in dataset.extras.items()},
-            source=dataset.source.take(rows, images) if dataset.source is not None else None,
-        )
-        yield Part(part, rows, first)
+        yield Part(pick(dataset, rows, np.arange(first, end)), rows, first)
+
+
+def pick(dataset: Dataset, rows: Index, images: Index) -> Dataset:
+    """Some images, and the persons in them.
+
+    rows, images  int64  both in the order they get
+    """
+    place = np.zeros(len(dataset.images), np.int64)
+    place[images] = np.arange(len(images))
+    columns = {name: getattr(dataset, name)[rows] for name in INSTANCE_COLUMNS}
+    return dataset.replace(
+        **columns | {"image_index": place[columns["image_index"]]},
+        images=dataset.images.take(images),
+        extras={name: column[rows] for name, column in dataset.extras.items()},
+        source=dataset.source.take(rows, images) if dataset.source is not None else None,
+    )

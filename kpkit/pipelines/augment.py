@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from kpkit.core.boxes import with_areas
-from kpkit.core.dataset import Dataset
 from kpkit.core.report import Collector
-from kpkit.errors import OutputError
-from kpkit.execute import Failure, begin, pool_for, run_tasks
-from kpkit.execute.base import Pool
-from kpkit.pipelines.augment_account import Account, Results
-from kpkit.pipelines.augment_files import Names, remove_labels, remove_strays
-from kpkit.pipelines.augment_images import Block, tasks
+from kpkit.execute import begin
+from kpkit.pipelines.augment_account import Account
+from kpkit.pipelines.augment_files import remove_labels
 from kpkit.pipelines.augment_job import AugmentJob, AugmentReport
-from kpkit.pipelines.augment_keep import Kept
-from kpkit.pipelines.augment_labels import Made, Order, assemble, own_boxes
+from kpkit.pipelines.augment_loop import Loop, Progress
 from kpkit.pipelines.augment_output import output_of
 from kpkit.pipelines.augment_prepare import Work, prepare
 from kpkit.pipelines.augment_preview import Preview, Sheet, save_preview, shown_images
 from kpkit.pipelines.augment_rows import ROWS
-from kpkit.pipelines.augment_task import Augmenter, Done, ImageTask, Plan
+from kpkit.pipelines.augment_task import Plan
 from kpkit.pipelines.augment_work import Folder, output_folder
 from kpkit.pipelines.io import file_sizes
 
@@ -43,8 +36,6 @@ UPPER = (
     "thumb",
     "finger",
 )
-
-Progress = Callable[[str, int, int], None]
 
 
 def run(job: AugmentJob, progress: Progress | None = None) -> AugmentReport:
@@ -85,21 +76,8 @@ def _fill(work: Work, folder: Folder, report: AugmentReport, collector: Collecto
     remove_labels(folder.path)
     preview = Preview(work, shown_images(work.labels.keys) if work.job.preview is not None else [])
     plan = _plan(work, folder, report.recipe_hash, preview.shown)
-    account, output, order, kept = Account(work, report), output_of(work, folder), Order(), Names()
-    for block, done in _done_by_block(work, folder, plan, report, tell):
-        made = [
-            Made(output, image.rows[0], [image.persons[i] for i in output.persons])
-            for image, result in done
-            for output in result.outputs
-        ]
-        augmented = _assembled(work, block, made, order)
-        account.add(block, done, augmented)
-        preview.add(block, done, folder.path)
-        output.add(augmented, made)
-        for one in made:
-            kept.add(f"images/{one.output.image}")
-            kept.add(one.output.mask)
-    remove_strays(folder.path, kept)
+    account, output = Account(work, report), output_of(work, folder)
+    Loop(work, folder, plan, report, tell, account, output, preview).run()
     report.failures.sort(key=lambda failure: failure.key)
     account.notes(collector)
     tell("writing", 0, 1)
@@ -133,77 +111,6 @@ def _plan(work: Work, folder: Folder, recipe_hash: str, shown: list[str]) -> Pla
         only=frozenset(shown) if job.dry_run else None,
         checked=not job.dry_run,
     )
-
-
-def _done_by_block(
-    work: Work, folder: Folder, plan: Plan, report: AugmentReport, tell: Progress
-) -> Iterator[tuple[Block, Results]]:
-    """The blocks, each with what came of its images that worked; the others are put down as failures."""
-    tell("augmenting", 0, len(work.labels.keys))
-    with pool_for(work.job.workers, work.job.scheduler, _quiet_opencv, shared=[folder.path], seen=[work.root]) as pool:
-        report.workers = pool.workers
-        for block in work.labels.blocks():
-            yield block, _run_tasks(work, block, folder, plan, pool, report, tell)
-    folder.end_making()
-
-
-def _run_tasks(
-    work: Work, block: Block, folder: Folder, plan: Plan, pool: Pool, report: AugmentReport, tell: Progress
-) -> Results:
-    """What came of every image of a block that worked, in the images' order."""
-    found: dict[str, Done] = {}
-    items = tasks(block, work.labels.keys.names, work.labels.keys.stem, work.root, plan)
-    earlier: dict[str, Done] = {}
-    total = len(work.labels.keys)
-    for number, (key, result) in enumerate(
-        run_tasks(Augmenter(plan), _with_earlier(items, folder, earlier), pool), start=block.first + 1
-    ):
-        before = earlier.pop(key, None)
-        if isinstance(result, Failure):
-            _failed(work, report, result)
-        elif isinstance(result, Kept):
-            assert before is not None
-            found[key] = before
-            report.kept += 1
-        else:
-            folder.note(key, result)
-            found[key] = result
-        tell("augmenting", number, total)
-    return [(image, found[image.key]) for image in block.images if image.key in found]
-
-
-def _with_earlier(
-    items: Iterator[tuple[str, ImageTask]], folder: Folder, earlier: dict[str, Done]
-) -> Iterator[tuple[str, tuple[ImageTask, tuple[list[str], dict[str, str]] | None]]]:
-    """With the checksums of what an earlier run made, which is put into `earlier`."""
-    for key, task in items:
-        done = folder.earlier(key)
-        if done is not None:
-            earlier[key] = done
-        yield key, (task, (done.sources, done.files) if done is not None else None)
-
-
-def _failed(work: Work, report: AugmentReport, failure: Failure) -> None:
-    if failure.code == "KP-OUTPUT-WRITE":
-        # A full disk is not this image's fault, and the next one would meet it, too.
-        raise OutputError(failure.message, code=failure.code, place=str(work.output))
-    report.failures.append(failure)
-
-
-def _quiet_opencv() -> None:
-    import cv2
-
-    # One thread a worker: the pool has as many workers as were asked for.
-    cv2.setNumThreads(1)
-
-
-def _assembled(work: Work, block: Block, made: list[Made], order: Order) -> Dataset:
-    """The augmented labels of a block; boxes that were made are kept where the target's users need them, and so are
-    areas if the format changes."""
-    augmented = assemble(block.dataset, made, block.fields, order, drop_empty=work.job.drop_empty)
-    if not work.target.makes_boxes:
-        return own_boxes(augmented, made, block.own_boxes)
-    return augmented if work.target.name == work.source.name else with_areas(augmented)
 
 
 __all__ = ["AugmentJob", "AugmentReport", "run"]

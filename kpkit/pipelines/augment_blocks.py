@@ -12,7 +12,7 @@ from kpkit.core.boxes import with_boxes
 from kpkit.core.dataset import Dataset, known_rows
 from kpkit.core.partition import Part, cut
 from kpkit.core.report import Collector
-from kpkit.pipelines.augment_fields import Fields, fields_of, split_polygons
+from kpkit.pipelines.augment_fields import Fields, fields_of
 from kpkit.pipelines.augment_images import Block, source_images
 from kpkit.pipelines.augment_keys import Gathered, Keys
 from kpkit.pipelines.augment_spool import Spool
@@ -20,8 +20,8 @@ from kpkit.pipelines.bulk import uncollected
 from kpkit.pipelines.parts import LabelParts
 
 BOX_PADDING = 0.25
-# An output has so many parts at most; the formats allow some more.
-MOST_PARTS = 50_000
+# Persons, and images, of what a block becomes; more only where an output had too many parts (the formats allow more).
+LARGEST, MOST_PARTS = 8192, 50_000
 
 
 @dataclass(frozen=True)
@@ -46,20 +46,22 @@ class Labels:
         files.
         """
         if len(self.ranges) == 1 and len(self.parts) == 1:
-            part = next(self.parts.parts(Collector()))
-            with uncollected():
-                block = self._block(*self._boxed(part), fields_of(part.dataset), 0)
-            del part
-            yield block
+            yield self._only()
             return
         spool = self._spool()
-        for number, (first, _) in enumerate(self.ranges):
-            with uncollected():
-                found = spool.take(number)
-                block = self._block(found.dataset, found.own_boxes, split_polygons(found.persons, found.images), first)
-            del found
-            yield block
-            del block
+        for number in range(len(self.ranges)):
+            # Not held here while it is worked on.
+            yield self._from(spool, number)
+
+    @uncollected()
+    def _only(self) -> Block:
+        part = next(self.parts.parts(Collector()))
+        return self._block(*self._boxed(part), fields_of(part.dataset), 0)
+
+    @uncollected()
+    def _from(self, spool: Spool, number: int) -> Block:
+        found = spool.take(number)
+        return self._block(found.dataset, found.own_boxes, found.fields, self.ranges[number][0])
 
     def _block(self, dataset: Dataset, own: NDArray[np.bool_], fields: Fields, first: int) -> Block:
         has_ids = self.parts.format.keeps_for(self.parts.path).instance_id
@@ -98,7 +100,7 @@ def look_through(parts: LabelParts, size: int, outputs: int, collector: Collecto
             del part
         keys = gathered.keys()
     most = max(len(keys), int(keys.persons.sum())) * outputs
-    size = max(size, -(-most // MOST_PARTS)) if size else max(most, 1)
+    size = max(min(size, LARGEST), -(-most // MOST_PARTS)) if size else max(most, 1)
     return Labels(parts, gathered.head(), keys, cut(keys.persons, max(1, size // outputs)), size)
 
 

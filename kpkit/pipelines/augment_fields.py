@@ -46,6 +46,14 @@ class Fields:
     rle: dict[int, dict[str, Any]] = field(default_factory=dict)
     bad_polygons: int = 0
 
+    def add(self, more: Fields) -> None:
+        """Those of other rows, which come behind."""
+        self.rle |= {row + len(self.persons): runs for row, runs in more.rle.items()}
+        self.persons += more.persons
+        self.images += more.images
+        self.polygons += more.polygons
+        self.bad_polygons += more.bad_polygons
+
 
 def fields_of(dataset: Dataset) -> Fields:
     """All extras, those of the source's raw rows included ("coco.segmentation", ...)."""

@@ -12,7 +12,7 @@ import tempfile
 import weakref
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,28 +21,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpkit.core.dataset import INSTANCE_COLUMNS, Dataset, ImageTable
+from kpkit.core.partition import cut, pick, rows_by_range
 from kpkit.core.table import Column, as_column
 from kpkit.formats.native_join import IMAGE_TABLE, concatenated
 from kpkit.guard import output_error
-from kpkit.pipelines.augment_fields import rows_of
+from kpkit.pipelines.augment_fields import Fields, rows_of, split_polygons
 from kpkit.pipelines.augment_keep import as_ext, from_ext
 
 # What a small dataset takes stays in memory, and no file is made.
 HELD = 16 << 20
-_PLAIN, _TEXT = b"p", b"t"
+# Persons, and images, of a piece: what is held as Python's objects at once.
+AT_ONCE = 1024
+OWN = "own_boxes"
+_JSON = 3
 
 
 @dataclass(frozen=True)
 class Gathered:
     """The persons and images of a block, in the order of the whole dataset.
 
-    dataset  without extras    own_boxes  [N] bool    persons, images  extras by row
+    dataset  without extras, which are in `fields`    own_boxes  [N] bool
     """
 
     dataset: Dataset
     own_boxes: NDArray[np.bool_]
-    persons: list[dict[str, Any]]
-    images: list[dict[str, Any]]
+    fields: Fields
 
 
 class Spool:
@@ -67,55 +70,56 @@ class Spool:
 
         own_boxes  [N] bool    block_of  [M] int64  block of each image
         """
-        persons, images = rows_of(dataset)
-        wanted = block_of[dataset.image_index]
-        for block in np.unique(block_of).tolist():
-            here = np.flatnonzero(block_of == block)
-            rows = np.flatnonzero(wanted == block)
-            place = np.zeros(len(block_of), np.int64)
-            place[here] = np.arange(len(here))
-            columns = {name: getattr(dataset, name)[rows] for name in INSTANCE_COLUMNS}
-            columns["image_index"] = place[columns["image_index"]]
-            columns["own"] = own_boxes[rows]
-            table = {name: getattr(dataset.images, name)[here] for name in IMAGE_TABLE}
+        persons, images = _packed_fields(dataset)
+        bare = dataset.replace(source=None, extras={}, images=replace(dataset.images, extras={}))
+        counts = np.bincount(dataset.image_index, minlength=len(block_of))
+        pieces = [
+            (block, here[first:end])
+            for block in np.unique(block_of).tolist()
+            for here in [np.flatnonzero(block_of == block)]
+            for first, end in cut(counts[here], AT_ONCE)
+        ]
+        piece_of = np.zeros(len(block_of), np.int64)
+        for number, (_, here) in enumerate(pieces):
+            piece_of[here] = number
+        each = [(number, number + 1) for number in range(len(pieces))]
+        for (block, here), rows in zip(pieces, rows_by_range(piece_of[dataset.image_index], each), strict=True):
             fields = [persons[row] for row in rows.tolist()], [images[row] for row in here.tolist()]
-            self._write(block, *_packed(columns, table, fields))
+            self._write(block, _packed(pick(bare, rows, here), own_boxes[rows], fields))
 
-    def _write(self, block: int, *texts: bytes) -> None:
+    def _write(self, block: int, text: bytes) -> None:
         try:
             self._file.seek(self._end)
-            for text in texts:
-                self._file.write(text)
-                self._places[block].extend((self._end, len(text)))
-                self._end += len(text)
+            self._file.write(text)
         except OSError as error:
             folder = Path(tempfile.gettempdir())
             raise output_error(error, folder, None).at(str(folder)) from error
+        self._places[block].extend((self._end, len(text)))
+        self._end += len(text)
 
     def take(self, block: int) -> Gathered:
         """Put a block together."""
-        pieces = list(self._pieces(block))
-        before = np.cumsum([0, *(len(piece.images) for piece in pieces)]).tolist()
-        for first, piece in zip(before, pieces, strict=False):
-            piece.columns["image_index"] = piece.columns["image_index"] + first
-        columns: dict[str, Any] = {name: _joined([one.columns[name] for one in pieces]) for name in INSTANCE_COLUMNS}
-        table: dict[str, Any] = {name: _joined([one.table[name] for one in pieces]) for name in IMAGE_TABLE}
-        return Gathered(
-            self._head.replace(images=ImageTable(**table), **columns),
-            _joined([one.columns["own"] for one in pieces]),
-            [row for one in pieces for row in one.persons],
-            [row for one in pieces for row in one.images],
-        )
+        columns: dict[str, list[Any]] = {name: [] for name in (*INSTANCE_COLUMNS, OWN)}
+        table: dict[str, list[Any]] = {name: [] for name in IMAGE_TABLE}
+        fields, before = Fields([], []), 0
+        for piece in self._pieces(block):
+            piece.columns["image_index"] = piece.columns["image_index"] + before
+            for kept, found in ((columns, piece.columns), (table, piece.table)):
+                for name in kept:
+                    kept[name].append(found[name])
+            # Polygons become arrays here, a few persons' at a time.
+            fields.add(split_polygons(piece.persons, piece.images))
+            before += len(piece.images)
+        own = np.concatenate(columns.pop(OWN))
+        joined: dict[str, Any] = {name: _joined(pieces) for name, pieces in columns.items()}
+        images: dict[str, Any] = {name: _joined(pieces) for name, pieces in table.items()}
+        return Gathered(self._head.replace(images=ImageTable(**images), **joined), own, fields)
 
     def _pieces(self, block: int) -> Iterator[_Piece]:
         places = self._places[block]
-        texts = []
         for start, length in zip(places[::2], places[1::2], strict=True):
             self._file.seek(start)
-            texts.append(self._file.read(length))
-            if len(texts) == 2:
-                yield _unpacked(*texts)
-                texts = []
+            yield _Piece(*msgspec.msgpack.decode(self._file.read(length), ext_hook=_from_ext))
 
 
 @dataclass(frozen=True)
@@ -132,27 +136,42 @@ def _joined(columns: list[Any]) -> Column:
     return concatenated([column if isinstance(column, np.ndarray) else as_column(column) for column in columns])
 
 
-def _packed(columns: dict[str, Column], table: dict[str, Column], fields: Any) -> tuple[bytes, bytes]:
-    """Numbers, and all that is made of Python's objects."""
-    both = columns, table
-    numbers = [{name: one for name, one in group.items() if one.dtype != object} for group in both]
-    others = [{name: one.tolist() for name, one in group.items() if one.dtype == object} for group in both]
-    return msgspec.msgpack.encode(numbers, enc_hook=as_ext), _packed_objects([*others, *fields])
+def _packed(dataset: Dataset, own_boxes: NDArray[np.bool_], fields: tuple[list[bytes], list[bytes]]) -> bytes:
+    """A piece; `fields` of its persons and images are packed already."""
+    columns = {name: getattr(dataset, name) for name in INSTANCE_COLUMNS} | {OWN: own_boxes}
+    table = {name: getattr(dataset.images, name) for name in IMAGE_TABLE}
+    packed: list[Any] = [
+        {name: msgspec.Raw(_packed_value(_plain(column))) for name, column in group.items()}
+        for group in (columns, table)
+    ]
+    return msgspec.msgpack.encode([*packed, *([msgspec.Raw(one) for one in group] for group in fields)])
 
 
-def _packed_objects(value: Any) -> bytes:
+def _packed_fields(dataset: Dataset) -> tuple[list[bytes], list[bytes]]:
+    """The extras of each person and of each image; read in the order of the images, few at a time."""
+    persons, images = [b""] * len(dataset), list[bytes]()
+    ranges = cut(np.bincount(dataset.image_index, minlength=len(dataset.images)), AT_ONCE)
+    for (first, end), rows in zip(ranges, rows_by_range(dataset.image_index, ranges), strict=True):
+        mine, theirs = rows_of(pick(dataset, rows, np.arange(first, end)))
+        for row, one in zip(rows.tolist(), mine, strict=True):
+            persons[row] = _packed_value(one)
+        images += map(_packed_value, theirs)
+    return persons, images
+
+
+def _packed_value(value: Any) -> bytes:
     try:
-        return _PLAIN + msgspec.msgpack.encode(value, enc_hook=as_ext)
+        return msgspec.msgpack.encode(value, enc_hook=as_ext)
     except (OverflowError, UnicodeError):  # integers of more than 64 bits, halves of surrogate pairs
-        return _TEXT + json.dumps(value).encode("ascii")
+        return msgspec.msgpack.encode(msgspec.msgpack.Ext(_JSON, json.dumps(value).encode("ascii")))
 
 
-def _unpacked(numbers: bytes, objects: bytes) -> _Piece:
-    columns, table = msgspec.msgpack.decode(numbers, ext_hook=from_ext)
-    body = memoryview(objects)[1:]
-    plain = objects[:1] == _PLAIN
-    found = msgspec.msgpack.decode(body, ext_hook=from_ext) if plain else json.loads(bytes(body))
-    return _Piece(columns | found[0], table | found[1], found[2], found[3])
+def _from_ext(code: int, data: memoryview) -> Any:
+    return json.loads(bytes(data)) if code == _JSON else from_ext(code, data)
+
+
+def _plain(column: Column) -> Any:
+    return column if column.dtype != object else column.tolist()
 
 
 __all__ = ["Gathered", "Spool"]
