@@ -3,22 +3,27 @@
     python scale.py [--persons 1000 10000 100000 1000000] [--workers 1 2 4] [--only JOB] [--plot FILE.png] [--work DIR]
 
 A made COCO file of each size (make_coco.py; about 1.2 kB a person) goes to native and back, is validated, and gives
-shards; the file that comes back must be the one that went in. Nothing here is a test: what a time means depends on the
-machine, so the output says which one it was. The exponent is the slope of time over persons, both as logarithms, from
-10,000 persons on: below that, starting Python is most of it.
+shards; the file that comes back must be the one that went in. Augment works on labels of the same proportions whose
+pictures are all one small one (64 x 64 pixels, many names for one file): what grows with the labels is measured, not
+what pictures cost. Nothing here is a test: what a time means depends on the machine, so the output says which one it
+was. The exponent is the slope of time over persons, both as logarithms, from 10,000 persons on: below that, starting
+Python is most of it.
 """
 
 from __future__ import annotations
 
 import argparse
 import filecmp
+import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+import cv2
 import make_coco
 import numpy as np
 import scale_plot
@@ -30,17 +35,29 @@ KPKIT = [str(SCRIPT)] if SCRIPT.exists() else [sys.executable, "-m", "kpkit"]
 IMAGES_A_PERSON = 0.331
 STEADY = 10_000
 FINDINGS = 1
+# Pixels a side of the pictures that are augmented, and how many names one file has: file systems limit that.
+SIDE, NAMES_A_FILE = 64, 30_000
 MOST_MB, MOST_EXPONENT = 500, 1.05
 
 
 @dataclass(frozen=True)
 class Files:
-    """What one size works on: the made COCO file, and what the jobs make of it."""
+    """What one size works on: the made COCO file, and what the jobs make of it.
+
+    pictures   a folder with labels in parts and their pictures      augmented  what augment makes of it
+    """
 
     coco: Path
     native: Path
     back: Path
     shards: Path
+    pictures: Path
+    augmented: Path
+
+    @property
+    def small(self) -> Path:
+        """The labels of the pictures."""
+        return self.pictures / "small.kpk"
 
 
 @dataclass(frozen=True)
@@ -49,13 +66,13 @@ class Job:
 
     command  its arguments for the files and a number of workers, None where it has no workers and more are asked for
     output   what it writes, None for nothing
-    native   it works on the native dataset, which is made without measuring where no job before it did
+    needs    what it works on, which is made without measuring where no job before it did
     """
 
     name: str
     command: Callable[[Files, int], list[str] | None]
     output: Callable[[Files], Path] | None
-    native: bool = True
+    needs: Literal["coco", "native", "pictures"] = "native"
 
 
 @dataclass(frozen=True)
@@ -73,10 +90,11 @@ class Measured:
 def jobs() -> list[Job]:
     """All jobs, each working on what those before it made."""
     return [
-        Job("convert coco native", _to_native, lambda files: files.native, native=False),
+        Job("convert coco native", _to_native, lambda files: files.native, needs="coco"),
         Job("convert native coco", _to_coco, lambda files: files.back),
         Job("validate native", _validate, None),
         Job("heatmaps native --store params", _heatmaps, lambda files: files.shards),
+        Job("augment native", _augment, lambda files: files.augmented, needs="pictures"),
     ]
 
 
@@ -96,6 +114,11 @@ def _validate(files: Files, workers: int) -> list[str] | None:
 def _heatmaps(files: Files, workers: int) -> list[str]:
     given = ["--store", "params", "--workers", str(workers)]
     return ["heatmaps", str(files.native), "-o", str(files.shards), *given]
+
+
+def _augment(files: Files, workers: int) -> list[str]:
+    given = ["--occlusion", "0.3", "--flip", "0.5", "--workers", str(workers), "--quiet"]
+    return ["augment", str(files.small), "--images", str(files.pictures), "-o", str(files.augmented), *given]
 
 
 def main() -> None:
@@ -130,8 +153,7 @@ def measure(wanted: Sequence[Job], persons: Sequence[int], workers: Sequence[int
     for size in persons:
         files = _files(size, work)
         for job in wanted:
-            if job.native and not files.native.exists():
-                run_tree([*KPKIT, *_to_native(files, 2)], work / "log.txt")
+            _make(job, size, files, work / "log.txt")
             for count in workers:
                 command = job.command(files, count)
                 if command is None:
@@ -148,15 +170,46 @@ def measure(wanted: Sequence[Job], persons: Sequence[int], workers: Sequence[int
                     f"  {size:>9,} persons, {count} workers: {job.name} {run.wall:.1f} s", file=sys.stderr, flush=True
                 )
                 yield one
-        for output in (files.native, files.back, files.shards):
+        for output in (files.native, files.back, files.shards, files.pictures, files.augmented):
             _remove(output)
 
 
+def _make(job: Job, persons: int, files: Files, log: Path) -> None:
+    """What a job works on."""
+    images = _images_of(persons)
+    if job.needs != "pictures" and not files.coco.exists():
+        make_coco.make(files.coco, images, persons)
+    if job.needs == "native" and not files.native.exists():
+        run_tree([*KPKIT, *_to_native(files, 2)], log)
+    if job.needs == "pictures" and not files.pictures.exists():
+        files.pictures.mkdir()
+        labels = files.pictures / "small.json"
+        make_coco.make(labels, images, persons, sides=(SIDE, SIDE))
+        size = ["--part-size", "16384", "--workers", "2"]
+        run_tree([*KPKIT, "convert", "coco", "native", str(labels), "-o", str(files.small), *size], log)
+        labels.unlink()
+        _make_pictures(files.pictures, images)
+
+
+def _make_pictures(folder: Path, images: int) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (4, 4, 3), np.uint8)
+    picture = cv2.imencode(".jpg", cv2.resize(noise, (SIDE, SIDE)))[1].tobytes()
+    for number in range(images):
+        path = folder / f"{number + 1:012d}.jpg"
+        if number % NAMES_A_FILE == 0:
+            first = path
+            path.write_bytes(picture)
+        else:
+            os.link(first, path)
+
+
+def _images_of(persons: int) -> int:
+    return max(1, round(persons * IMAGES_A_PERSON))
+
+
 def _files(persons: int, work: Path) -> Files:
-    coco = work / f"{persons}.json"
-    if not coco.exists():
-        make_coco.make(coco, max(1, round(persons * IMAGES_A_PERSON)), persons)
-    return Files(coco, work / f"{persons}.kpk", work / f"{persons}-back.json", work / f"{persons}-shards")
+    names = (".kpk", "-back.json", "-shards", "-pictures", "-augmented")
+    return Files(work / f"{persons}.json", *(work / f"{persons}{name}" for name in names))
 
 
 def _remove(path: Path) -> None:

@@ -87,7 +87,7 @@ class Labels:
 def look_through(parts: LabelParts, size: int, outputs: int, collector: Collector) -> Labels:
     """Read all parts once, one at a time.
 
-    size     the most persons, and images, of a block's output; 0: all labels are one block
+    size     of a part of the output, persons or images, which is one block where it has one part; 0: it is one anyway
     outputs  of an image, or a person
 
     Raises InputError for a part that cannot be read, RecordError for an image without a file name, or one that leads
@@ -100,7 +100,10 @@ def look_through(parts: LabelParts, size: int, outputs: int, collector: Collecto
             del part
         keys = gathered.keys()
     most = max(len(keys), int(keys.persons.sum())) * outputs
-    size = max(min(size, LARGEST), -(-most // MOST_PARTS)) if size else max(most, 1)
+    if not size or most <= size:
+        size = max(most, 1)
+    else:
+        size = max(min(size, LARGEST), -(-most // MOST_PARTS))
     return Labels(parts, gathered.head(), keys, cut(keys.persons, max(1, size // outputs)), size)
 
 

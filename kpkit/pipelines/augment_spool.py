@@ -32,6 +32,8 @@ from kpkit.pipelines.augment_keep import as_ext, from_ext
 HELD = 16 << 20
 # Persons, and images, of a piece: what is held as Python's objects at once.
 AT_ONCE = 1024
+# Persons, and images, whose extras are; a native dataset unpacks as many raw rows together.
+DECODED = 4096
 OWN = "own_boxes"
 _JSON = 3
 
@@ -150,7 +152,7 @@ def _packed(dataset: Dataset, own_boxes: NDArray[np.bool_], fields: tuple[list[b
 def _packed_fields(dataset: Dataset) -> tuple[list[bytes], list[bytes]]:
     """The extras of each person and of each image; read in the order of the images, few at a time."""
     persons, images = [b""] * len(dataset), list[bytes]()
-    ranges = cut(np.bincount(dataset.image_index, minlength=len(dataset.images)), AT_ONCE)
+    ranges = cut(np.bincount(dataset.image_index, minlength=len(dataset.images)), DECODED)
     for (first, end), rows in zip(ranges, rows_by_range(dataset.image_index, ranges), strict=True):
         mine, theirs = rows_of(pick(dataset, rows, np.arange(first, end)))
         for row, one in zip(rows.tolist(), mine, strict=True):

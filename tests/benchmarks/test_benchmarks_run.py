@@ -118,6 +118,15 @@ def test_growth_is_measured_at_every_size_with_every_number_of_workers(tmp_path:
     assert sorted(one.name for one in tmp_path.iterdir()) == ["20.json", "60.json", "log.txt", "plot.png"]
 
 
+def test_growth_of_augment_is_measured_on_pictures_that_are_one_file(tmp_path: Path) -> None:
+    given = ("--persons", 40, "--workers", 1, "--only", "augment-native", "--work", tmp_path)
+    row = lines(script("scale.py", *given))[0]
+    assert row[:3] == ["augment native", "40", "1"]
+    # Pictures, masks, two tables, their description, and the rows.
+    assert int(row[7]) >= 2 * 13 + 3
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["log.txt"]
+
+
 def test_validation_is_measured_beside_json_load_and_rule_by_rule(coco: Path) -> None:
     rows = lines(script("validate.py", "--coco", coco, "--pairs", 1))
     assert rows[0][0] == "kpkit validate FILE / json.load"

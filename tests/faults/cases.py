@@ -10,10 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import kpkit
 from kpkit.cli.main import main
+from kpkit.core.report import Collector
+from kpkit.formats.base import WriteOptions
+from kpkit.formats.native import NativeFormat
 from tests.augment_data import LABELS, dataset, hashes
 
-INPUTS = {"annotations", "images"}
+CUT = "cut.kpk"
+INPUTS = {"annotations", "images", CUT}
 IMAGES, PERSONS = 3, 1
 
 
@@ -46,6 +51,7 @@ CASES = [
     Case("convert to a file", ("convert", "coco", "coco", LABELS), "out.json", resumes=False),
     Case("convert to a folder", ("convert", "coco", "native", LABELS), "out.kpk", resumes=False),
     Case("augment", ("augment", LABELS, "--occlusion", "0.3", "--rotation", "-30:30")),
+    Case("augment in parts", ("augment", CUT, "--occlusion", "0.3", "--rotation", "-30:30")),
     Case("heatmaps", ("heatmaps", LABELS, "--with-images", "--shard-size", "1"), whole="manifest.json"),
 ]
 
@@ -57,8 +63,11 @@ class Ran:
 
 
 def prepare(folder: Path) -> Path:
-    """Labels and pictures."""
-    dataset(folder, images=IMAGES, persons=PERSONS)
+    """Labels, the same in parts of one image each, and pictures."""
+    labels = dataset(folder, images=IMAGES, persons=PERSONS)
+    cut = folder / CUT
+    cut.mkdir()
+    NativeFormat().write(kpkit.read(labels), cut, WriteOptions(final=cut, part_size=PERSONS), Collector())
     return folder
 
 

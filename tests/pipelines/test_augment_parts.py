@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -246,3 +248,30 @@ def test_stems_are_those_of_the_rule_told_in_one_sentence(keys):
         for stem, key in zip(plain, keys, strict=True)
     ]
     assert stems(keys) == distinct(ended)
+
+
+def peak_of(folder: Path, images: int) -> int:
+    """The most memory that an augmentation of so many images, three persons each, takes beyond what is there."""
+    (folder / "images").mkdir(parents=True)
+    tiny = encoded(picture(0, 16, 12))
+    polygon = np.random.default_rng(0).uniform(0, 12, 400).round(3).tolist()
+    for number in range(images):
+        (folder / "images" / f"{number:05}.png").write_bytes(tiny)
+    table = [image(i + 1, file_name=f"{i:05}.png", width=16, height=12) for i in range(images)]
+    people = [somebody(i + 1, i // 3 + 1, i, segmentation=[polygon]) for i in range(3 * images)]
+    native = parts(write_labels(folder, document(people, table)), folder / "cut.kpk", 64)
+    augment(native, folder / "before", dry_run=True)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        augment(native, folder / "out", copies=1, recipe=Recipe())
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_does_not_grow_with_the_labels(tmp_path, monkeypatch):
+    monkeypatch.setattr(augment_spool, "HELD", 1 << 10)
+    few, many = (peak_of(tmp_path / str(images), images) for images in (80, 400))
+    # 960 persons more, of 3 kB of polygons at least.
+    assert many < few + 960 * 700, (few, many)
