@@ -141,6 +141,10 @@ def read_people(labels: LabelParts, collector: Collector, has_ids: bool, *, whol
         gathered.add(part, labels.format)
         del part
     assert gathered is not None
+    return _people(gathered, has_ids, whole)
+
+
+def _people(gathered: Gathered, has_ids: bool, whole: bool) -> People:
     images = gathered.images()
     keys, order = _by_key(images)
     begins = np.flatnonzero([True, *(keys[i] != keys[i - 1] for i in range(1, len(keys))), True][: len(keys) + 1])

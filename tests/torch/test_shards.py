@@ -139,3 +139,18 @@ def test_persons_of_whole_pictures_are_collated_one_picture_after_the_other(tmp_
     assert sample["instance_id"] == [11, 12, 101, 102]
     assert int(sample["person_first"]) == 0
     assert torch.equal(sample["keypoints"][sample["masked"].logical_not()], batch["keypoints"][3:5])
+
+
+def test_arrays_of_pictures_alone_need_no_collation_of_ours(tmp_path):
+    import kpkit.torch
+    from tests.whole_data import pictures, whole
+
+    whole(pictures(tmp_path / "data"), tmp_path / "out", with_images=True)
+    found = kpkit.torch.ShardDataset(tmp_path / "out", names=["image", "heatmaps", "pafs", "mask_miss"])
+    batch = next(iter(torch.utils.data.DataLoader(found, batch_size=3)))
+    assert {name: tuple(values.shape) for name, values in batch.items()} == {
+        "image": (3, 3, 96, 96),
+        "heatmaps": (3, 17, 24, 24),
+        "pafs": (3, 38, 24, 24),
+        "mask_miss": (3, 24, 24),
+    }
