@@ -256,3 +256,25 @@ def test_size_of_a_recipe_for_crops_is_not_that_of_whole_pictures(labels, tmp_pa
 
     assert size(preset("hrnet")) == [512, 512]
     assert size(preset("six2").with_changes(mode="image", input_size=(96, 64))) == [96, 64]
+
+
+def test_persons_of_real_pictures_are_found_again_in_their_targets(real_data, tmp_path):
+    from kpkit.pipelines.heatmaps import HeatmapsJob, run
+    from kpkit.pipelines.load import LabelSource
+
+    source = LabelSource(input=real_data / "data/coco/mmpose_test_coco.json", images=real_data / "data/images/coco")
+    report = run(HeatmapsJob(source=source, output=tmp_path / "out", codec="bottomup", with_images=True))
+    assert (report.samples, report.persons, report.masked) == (4, 14, 2)
+    assert not verify(tmp_path / "out").findings
+    with kpkit.ShardDataset(tmp_path / "out") as found:
+        batch = found.read(range(4))
+        affine = np.repeat(batch["affine"], batch["person_count"], axis=0)
+        true = found.to_source(batch["keypoints"], affine)
+        decoded = found.decode_persons(batch)
+    of = np.repeat(np.arange(4), batch["person_count"])
+    near = drawn = 0
+    for xy, weights, number in zip(true, batch["weights"], of.tolist(), strict=True):
+        people, scores = decoded[number]
+        hits = (scores > 0) & (weights > 0) & (np.linalg.norm(people - xy, axis=-1) < 8)
+        near, drawn = near + int(hits.sum(axis=1).max()), drawn + int((weights > 0).sum())
+    assert near > 0.95 * drawn > 0
