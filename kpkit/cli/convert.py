@@ -119,6 +119,12 @@ Scheduler = Annotated[
 Wait = Annotated[
     bool, typer.Option("--wait", help="Where another run writes the output: wait for it.", rich_help_panel=OUTPUT)
 ]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume", help="Keep the parts that an earlier run of the same job finished.", rich_help_panel=OUTPUT
+    ),
+]
 LowMemory = Annotated[
     bool, typer.Option("--low-memory", help="Rather little memory than speed.", rich_help_panel=OUTPUT)
 ]
@@ -174,6 +180,7 @@ def convert(
     workers: Workers = 1,
     scheduler: Scheduler = "",
     wait: Wait = False,
+    resume: Resume = False,
 ) -> None:
     """Convert labels from one format to another.
 
@@ -213,6 +220,7 @@ def convert(
         workers=workers or cores(),
         scheduler=scheduler,
         wait=wait,
+        resume=resume,
     )
     with console.progress() as progress:
         done = run(job, progress=progress)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +38,12 @@ class PartRef(Protocol):
 
 
 class PartWriter(Protocol):
-    """Writes a dataset part by part; small and picklable, so that parts are written in whichever process has them."""
+    """Writes a dataset part by part; small and picklable, so that parts are written in whichever process has them.
+
+    The files of a part may be moved before the end, into the folders of the writer whose `finish` is called: what
+    `write` returns names none of them by a whole path, and no two parts have a file of the same name. A writer that is
+    a `Packer`, too, lets a run that was ended go on with the parts it has.
+    """
 
     def write(self, part: Part, number: int) -> Any:
         """Write one part; returns what `finish` must know of it, small and picklable."""
@@ -46,6 +51,19 @@ class PartWriter(Protocol):
 
     def finish(self, written: Sequence[Any]) -> None:
         """Make the output of all parts, whose results are given in order."""
+        ...
+
+
+@runtime_checkable
+class Packer(Protocol):
+    """A writer whose parts outlive the run: what it knows of one can be put down as bytes."""
+
+    def pack(self, written: Any) -> bytes:
+        """What `write` returned as bytes, plain data that nothing is executed from; TypeError where it is not that."""
+        ...
+
+    def unpack(self, data: bytes) -> Any:
+        """The same again, for `finish`. Raises ValueError for bytes of something else."""
         ...
 
 

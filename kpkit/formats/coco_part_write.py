@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from kpkit.core.dataset import Dataset, ImageTable
@@ -20,6 +21,7 @@ from kpkit.core.skeleton import Skeleton
 from kpkit.formats.coco_encode import annotation_rows, image_chunks
 from kpkit.formats.coco_write import pieces
 from kpkit.formats.jsonrows import Index, MemoryRows, RowSource
+from kpkit.formats.part_pack import packed, unpacked
 
 BLOCK = 16_384
 COPIED_AT_ONCE = 1 << 20
@@ -48,9 +50,23 @@ class Written:
     categories: list[tuple[int, Any]]
 
 
+class _Packed(msgspec.Struct, forbid_unknown_fields=True):
+    """The same as plain data; the source's top level stands beside it.
+
+    variant, origin  of the source; None where there is none
+    """
+
+    number: int
+    skeleton: dict[str, Any]
+    meta: dict[str, Any]
+    variant: str | None
+    origin: dict[str, Any] | None
+    categories: list[tuple[int, Any]]
+
+
 @dataclass(frozen=True)
 class CocoPartWriter:
-    """See PartWriter. path, scratch  the output, and a folder for the rows    version  kpkit's"""
+    """See PartWriter and Packer. path, scratch  the output, and a folder for the rows    version  kpkit's"""
 
     path: Path
     scratch: Path
@@ -75,14 +91,36 @@ class CocoPartWriter:
         return Written(
             number=number,
             skeleton=dataset.skeleton,
-            meta=dataset.meta,
             # The others have the same.
+            meta={} if number else dataset.meta,
             origin=None if source is None or number else Origin(source.top, source.variant, source.skeleton),
             categories=_first_rows(dataset, part.rows),
         )
 
+    def pack(self, written: Written) -> bytes:
+        """See Packer."""
+        origin = written.origin
+        document = {
+            "number": written.number,
+            "skeleton": written.skeleton.to_dict(),
+            "meta": dict(written.meta),
+            "variant": None if origin is None else origin.variant,
+            "origin": None if origin is None else origin.skeleton.to_dict(),
+            "categories": written.categories,
+        }
+        return packed(document, None if origin is None else origin.top)
+
+    def unpack(self, data: bytes) -> Written:
+        """See Packer."""
+        found, top = unpacked(data, _Packed)
+        origin = None
+        if top is not None and found.variant is not None and found.origin is not None:
+            origin = Origin(top, found.variant, Skeleton.from_dict(found.origin))
+        skeleton = Skeleton.from_dict(found.skeleton)
+        return Written(found.number, skeleton, found.meta, origin, found.categories)
+
     def finish(self, written: Sequence[Written]) -> None:
-        """Put the file together; parts' files go as they are used up."""
+        """Put the file together."""
         first = written[0]
         source = None if first.origin is None else _source(first.origin)
         dataset = _frame(first, [one for part in written for one in part.categories])

@@ -8,17 +8,20 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from kpkit.core.dataset import Dataset
 from kpkit.core.partition import Part, cut, split
+from kpkit.core.skeleton import Skeleton
 from kpkit.core.table import Column
 from kpkit.formats import native_document, native_index
 from kpkit.formats.jsonrows import RowSource
 from kpkit.formats.native_document import NAME, SOURCE, Head, describe
 from kpkit.formats.native_index import Entry, File
 from kpkit.formats.native_tables import Tables
+from kpkit.formats.part_pack import packed, unpacked
 from kpkit.guard import sync_file
 
 
@@ -37,9 +40,24 @@ class Written:
     top: bytes | None
 
 
+class _Packed(msgspec.Struct, forbid_unknown_fields=True):
+    """The same as plain data; the source's top level stands beside it."""
+
+    entry: Entry
+    extras: tuple[list[tuple[int, str]], list[tuple[int, str]]]
+    skeleton: dict[str, Any]
+    counts: dict[str, int]
+    image_root: str | None
+    instance_extras: list[str]
+    image_extras: list[str]
+    meta: dict[str, Any]
+    provenance: tuple[dict[str, Any], ...]
+    source: dict[str, Any] | None
+
+
 @dataclass(frozen=True)
 class NativePartWriter:
-    """See PartWriter. folder  the output    final  where it will stand    size  of a part    version  kpkit's"""
+    """See PartWriter and Packer. folder  the output  final  where it will stand  size  of a part  version  kpkit's"""
 
     folder: Path
     final: Path
@@ -60,6 +78,18 @@ class NativePartWriter:
             extras=(_first_rows(dataset.extras, part.rows), _first_rows(dataset.images.extras, images)),
             top=None if source is None else source.top,
         )
+
+    def pack(self, written: Written) -> bytes:
+        """See Packer."""
+        head = {**vars(written.head), "skeleton": written.head.skeleton.to_dict()}
+        return packed({"entry": msgspec.to_builtins(written.entry), "extras": written.extras, **head}, written.top)
+
+    def unpack(self, data: bytes) -> Written:
+        """See Packer."""
+        found, top = unpacked(data, _Packed)
+        head = msgspec.structs.asdict(found)
+        entry, extras, skeleton = (head.pop(name) for name in ("entry", "extras", "skeleton"))
+        return Written(entry, Head(**head, skeleton=Skeleton.from_dict(skeleton)), extras, top)
 
     def finish(self, written: Sequence[Written]) -> None:
         """Write what stands beside the parts."""

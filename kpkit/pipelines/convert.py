@@ -11,7 +11,7 @@ from kpkit.core.dataset import Dataset
 from kpkit.core.report import Collector, Report
 from kpkit.errors import LossError, UsageError
 from kpkit.formats.base import Format, WriteOptions
-from kpkit.guard import check_free, claim, publish
+from kpkit.guard import check_free, claim, publish, work_folders
 from kpkit.pipelines.bulk import uncollected
 from kpkit.pipelines.convert_job import ConvertJob, Place, Progress
 from kpkit.pipelines.convert_parts import Streamed
@@ -62,6 +62,8 @@ def run(job: ConvertJob, progress: Progress | None = None) -> Report:
     with claim(output, wait=job.wait, tell=lambda owner: tell(f"waiting for process {owner.pid}", 0, 0)):
         # What was waited for may have written it.
         check_free(output, force=job.force, directory=folder)
+        if not (job.resume or job.force):
+            _end_others(job, (source, target), [], output)
         return _run(job, source, target, output, in_folder, tell)
 
 
@@ -83,6 +85,12 @@ def _run(job: ConvertJob, source: Format, target: Format, output: Path, in_folde
     if streamed is not None:
         streamed.run(report, collector, tell)
         return _finished(job, report, collector, started)
+    if not job.dry_run:
+        _end_others(job, (source, target), inputs, output)
+    if job.resume:
+        collector.note(
+            "KP-RESUME-WHOLE", "this conversion is not done part by part: there was nothing to keep, and it began anew"
+        )
     dataset = _read(job, source, inputs, collector, tell)
     done = convert_dataset(job, source, target, dataset, place.labels(target, output), collector)
     report.source["skeleton"], report.target["skeleton"] = done.mapping.source.name, done.mapping.target.name
@@ -92,6 +100,20 @@ def _run(job: ConvertJob, source: Format, target: Format, output: Path, in_folde
         _write(job, target, done.dataset, place, collector, tell)
         report.files = file_sizes(output)
     return _finished(job, report, collector, started)
+
+
+def _end_others(job: ConvertJob, formats: tuple[Format, Format], inputs: list[Path], output: Path) -> None:
+    """Remove what runs that were ended left to go on from, where nothing is finished in it or `force` is given.
+
+    Raises OutputError elsewhere.
+    """
+    if not work_folders(output):
+        return
+    from kpkit.pipelines.convert_keep import job_parts
+    from kpkit.pipelines.work_folder import end_others
+
+    parts = job_parts(job, formats, inputs, 0, 1) if job.resume else {}
+    end_others(output, parts, resume=job.resume, force=job.force)
 
 
 def _absolute(job: ConvertJob) -> ConvertJob:

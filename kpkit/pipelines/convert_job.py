@@ -23,6 +23,7 @@ class ConvertJob:
     workers         processes, for inputs that are read in parts
     scheduler       of a Dask cluster that reads them instead
     wait            for another run on the output, instead of refusing
+    resume          keep the parts that an earlier run of the same job finished
     """
 
     source: str
@@ -50,6 +51,7 @@ class ConvertJob:
     workers: int = 1
     scheduler: str = ""
     wait: bool = False
+    resume: bool = False
 
 
 @dataclass(frozen=True)

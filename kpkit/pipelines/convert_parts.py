@@ -2,79 +2,37 @@
 
 The input's format gives references to its parts, a task loads one, converts it as a whole dataset would be, and writes
 it; the target's format makes the output of all of them. Results are put in the order of the parts, so that no number of
-workers changes a byte.
+workers changes a byte. Parts that are finished are kept when the run is ended.
 """
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, cast
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
 
-from kpkit.core.partition import PartRef, PartSource, PartWriter
-from kpkit.core.report import Collector, Issue, JointLine, Loss, Report
+from kpkit.core.partition import PartSource
+from kpkit.core.report import Collector, JointLine, Loss, Report
 from kpkit.errors import KpkitError
 from kpkit.execute import Failure, pool_for, run_tasks
 from kpkit.formats import coco
 from kpkit.formats.base import Format, WriteOptions
 from kpkit.formats.coco_parts import DEFAULT_SIZE
-from kpkit.guard import publish, sync_file
+from kpkit.guard import install, sync_file
 from kpkit.pipelines.bulk import uncollected
 from kpkit.pipelines.convert_job import ConvertJob, Place, Progress
-from kpkit.pipelines.convert_steps import convert_dataset, read_options
-from kpkit.pipelines.find import get_format
+from kpkit.pipelines.convert_steps import read_options
+from kpkit.pipelines.convert_task import Bench, Done, StillThere, Task, convert_part
 from kpkit.pipelines.io import file_sizes
 from kpkit.pipelines.merge_parts import MergedParts
+from kpkit.pipelines.run_folder import end_runs
 
-SCRATCH = ".parts"
+if TYPE_CHECKING:
+    from kpkit.pipelines.convert_keep import Keeper
+    from kpkit.pipelines.work_folder import WorkFolder
+
 TRUTH = "COCO ground truth"
-
-
-@dataclass(frozen=True)
-class Task:
-    """One part to convert; `writer` is None where nothing is written."""
-
-    number: int
-    ref: PartRef
-    job: ConvertJob
-    final: Path
-    writer: PartWriter | None
-
-
-@dataclass(frozen=True)
-class Done:
-    """A part that was converted: its share of the report, and what the writer must know of it.
-
-    names  of the skeletons, the input's and the output's
-    """
-
-    counts: dict[str, int]
-    joints: list[JointLine]
-    losses: list[Loss]
-    issues: list[Issue]
-    names: tuple[str, str]
-    via: list[str]
-    written: Any
-
-
-@uncollected()
-def convert_part(task: Task) -> Done | KpkitError | OSError:
-    """Load, convert and write one part; in a worker. Errors are handed back whole."""
-    collector = Collector()
-    try:
-        part = task.ref.load(collector)
-        source, target = get_format(task.job.source), get_format(task.job.target)
-        done = convert_dataset(task.job, source, target, part.dataset, task.final, collector)
-        written = None
-        if task.writer is not None:
-            written = task.writer.write(replace(part, dataset=done.dataset), task.number)
-    except (KpkitError, OSError) as error:
-        return error
-    names = done.mapping.source.name, done.mapping.target.name
-    via = list(done.mapping.via)
-    return Done(done.dataset.counts(), done.joints, done.losses, collector.issues, names, via, written)
 
 
 @dataclass(frozen=True)
@@ -84,6 +42,7 @@ class Streamed:
     job: ConvertJob
     source: Format
     target: Format
+    inputs: list[Path]
     parts: PartSource
     place: Place
 
@@ -112,48 +71,72 @@ class Streamed:
                 + (", and the output has the same; --part-size sets another size" if target.has_parts else ""),
                 place=", ".join(map(str, inputs[:3])),
             )
-        return cls(job, source, target, parts, place)
+        return cls(job, source, target, inputs, parts, place)
 
     def run(self, report: Report, collector: Collector, tell: Progress) -> None:
-        """Convert all parts and publish the output; fills in the report. Nothing is written where one fails."""
+        """Convert all parts and publish the output, whose lock is held; fills in the report.
+
+        Nothing is written where one fails; what is finished is kept for `resume` where the run is ended.
+        """
         if self.job.dry_run:
             self._account(self._all(None, None, tell), report, collector)
             return
-        output = self.place.output
+        # Conversions that are read whole need none of it.
+        from kpkit.pipelines.convert_keep import job_parts
+        from kpkit.pipelines.work_folder import work_folder
+
+        job, output = self.job, self.place.output
+        parts = job_parts(job, (self.source, self.target), self.inputs, self.parts.size, len(self.parts))
         try:
-            with publish(output, force=self.job.force, directory=self.place.is_folder) as temporary:
-                self._write(temporary, report, collector, tell)
+            with work_folder(output, parts, resume=job.resume, force=job.force) as work:
+                try:
+                    self._write(work, report, collector, tell)
+                except OSError as error:
+                    # The work folder is not what a user knows.
+                    if str(error.filename or "").startswith(str(work.path.absolute())):
+                        error.filename = str(output)
+                    raise
         except _RefusedError:
             return
         report.files = file_sizes(output)
 
-    def _write(self, temporary: Path, report: Report, collector: Collector, tell: Progress) -> None:
-        labels = self.place.labels(self.target, temporary)
-        folder = labels if self.target.kind == "folder" else labels.parent
-        folder.mkdir(parents=True, exist_ok=True)
-        scratch = temporary.with_name(temporary.name + SCRATCH)
-        scratch.mkdir()
-        try:
-            options = WriteOptions(final=self.place.labels(self.target, self.place.output), part_size=self.parts.size)
-            writer = cast(PartWriter, self.target.part_writer(labels.absolute(), options, scratch.absolute()))
-            done = self._all(writer, scratch, tell)
-            self._account(done, report, collector)
-            if report.losses and self.job.strict:
-                raise _RefusedError
-            tell("writing", 0, 1)
-            writer.finish([one.written for one in done])
-            if self.target.kind == "file":
-                sync_file(labels)
-            tell("writing", 1, 1)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+    def _write(self, work: WorkFolder, report: Report, collector: Collector, tell: Progress) -> None:
+        from kpkit.pipelines.convert_keep import Keeper
 
-    def _all(self, writer: PartWriter | None, scratch: Path | None, tell: Progress) -> list[Done]:
+        output = self.place.output
+        made = work.data if self.place.is_folder else work.data / output.name
+        labels = self.place.labels(self.target, made)
+        bench = Bench(
+            work=work.path.absolute(),
+            making=work.making.absolute(),
+            labels=PurePosixPath(labels.relative_to(work.path).as_posix()),
+            final=self.place.labels(self.target, output),
+            size=self.parts.size,
+        )
+        writer = bench.writer(self.target, bench.work)
+        keeper = Keeper(work, writer)
+        done = self._all(bench, keeper, tell)
+        # A worker that was given up, and comes late, brings nothing any more.
+        end_runs(work.path)
+        self._account(done, report, collector)
+        if report.losses and self.job.strict:
+            raise _RefusedError("losses")
+        tell("writing", 0, 1)
+        keeper.remove_strays(done)
+        writer.finish([one.written for one in done])
+        if self.target.kind == "file":
+            sync_file(labels)
+        work.sync()
+        install(made, output, force=self.job.force)
+        tell("writing", 1, 1)
+
+    def _all(self, bench: Bench | None, keeper: Keeper | None, tell: Progress) -> list[Done]:
         """All parts converted, in order.
 
         Raises the error of the first part that has one; parts behind it are not begun any more.
         """
         results: dict[int, Any] = {}
+        earlier: dict[int, Done] = {}
         failed: list[int] = []
         final = self.place.labels(self.target, self.place.output)
 
@@ -161,15 +144,23 @@ class Streamed:
             for number, ref in enumerate(self.parts.refs()):
                 if failed:
                     return
-                yield str(number), Task(number, ref, self.job, final, writer)
+                before = keeper.earlier(number) if keeper is not None else None
+                files = None
+                if before is not None:
+                    earlier[number], files = before, before.files
+                yield str(number), Task(number, ref, self.job, final, bench, files)
 
         workers = min(self.job.workers, len(self.parts))
-        shared = [] if scratch is None else [scratch.absolute()]
+        shared = [] if bench is None else [bench.work]
         with pool_for(workers, self.job.scheduler, shared=shared, seen=self.job.inputs) as pool:
             for key, result in run_tasks(convert_part, tasks(), pool):
-                results[int(key)] = result
-                if not isinstance(result, Done):
-                    failed.append(int(key))
+                number = int(key)
+                before = earlier.pop(number, None)
+                results[number] = before if isinstance(result, StillThere) else result
+                if not isinstance(results[number], Done):
+                    failed.append(number)
+                elif keeper is not None and results[number] is not before:
+                    keeper.note(number, results[number])
                 tell("converting", len(results), len(self.parts))
         if failed:
             _raise(results[min(failed)], min(failed), len(self.parts))
@@ -190,8 +181,8 @@ class Streamed:
             collector.take(one.issues)
 
 
-class _RefusedError(Exception):
-    """Losses under `strict`: nothing is published."""
+class _RefusedError(KpkitError):
+    """Losses under `strict`: nothing is published, and nothing is kept."""
 
 
 def _parts(job: ConvertJob, source: Format, inputs: list[Path], collector: Collector) -> PartSource | None:

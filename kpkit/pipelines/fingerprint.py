@@ -68,6 +68,15 @@ def picture_checksum(data: bytes) -> str:
     return xxhash.xxh3_128_hexdigest(data)
 
 
+def large_checksum(path: Path) -> str:
+    """XXH3 (128 bits, hex) of a file that may be huge. Raises InputError where it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, xxhash.xxh3_128).hexdigest()
+    except OSError as error:
+        raise input_error(error, path) from error
+
+
 def input_checksum(path: Path) -> str:
     """SHA-256 (hex) of labels: a file, or all files of a folder but pictures, with their relative names.
 

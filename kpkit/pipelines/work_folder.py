@@ -35,6 +35,8 @@ from kpkit.pipelines.run_folder import end_runs, run_folder
 JOB, LOG, DATA = "job.json", "done.log", "data"
 SCHEMA_VERSION = 1
 SYNC_SECONDS = 1.0
+# Errors with such codes come of the machines.
+NOT_THE_JOBS = ("KP-CLUSTER", "KP-WORKER")
 _HEAD = struct.Struct("<II")
 
 
@@ -145,16 +147,7 @@ def work_folder(output: Path, parts: Mapping[str, Any], *, resume: bool, force: 
     Raises OutputError where that would throw finished items away unasked, or the place cannot be written.
     """
     mine = storage.stand_in(output).parent / f"{WORK_PREFIX}{output.name}-{fingerprint(parts)[:WORK_DIGITS]}"
-    for other in work_folders(output):
-        if other == mine and resume:
-            continue
-        if not force:
-            _refuse_to_lose(other, output, parts, resume=resume)
-        try:
-            end_runs(other)
-        except OSError as error:
-            raise output_error(error, output) from error
-        remove(other)
+    end_others(output, parts, resume=resume, force=force, mine=mine if resume else None)
     folder = WorkFolder(mine)
     try:
         folder.open({"schema_version": SCHEMA_VERSION, "began": time.strftime("%Y-%m-%d %H:%M:%S"), "parts": parts})
@@ -170,6 +163,23 @@ def work_folder(output: Path, parts: Mapping[str, Any], *, resume: bool, force: 
         raise
     folder.close()
     remove(mine)
+
+
+def end_others(output: Path, parts: Mapping[str, Any], *, resume: bool, force: bool, mine: Path | None = None) -> None:
+    """Remove the work folders of ended runs, but for `mine`.
+
+    Raises OutputError where that would throw finished items away unasked; see `work_folder`.
+    """
+    for other in work_folders(output):
+        if other == mine:
+            continue
+        if not force:
+            _refuse_to_lose(other, output, parts, resume=resume)
+        try:
+            end_runs(other)
+        except OSError as error:
+            raise output_error(error, output) from error
+        remove(other)
 
 
 def begun(path: Path) -> tuple[int, dict[str, Any]]:
@@ -210,7 +220,7 @@ def _refuse_to_lose(other: Path, output: Path, parts: Mapping[str, Any], *, resu
 
 def _keep_or_remove(folder: WorkFolder, error: BaseException) -> None:
     """Kept is what a run finished that somebody or something ended; not that of a job which can never be done."""
-    ended = not isinstance(error, KpkitError) or isinstance(error, OutputError) or error.code.startswith("KP-CLUSTER")
+    ended = not isinstance(error, KpkitError) or isinstance(error, OutputError) or error.code.startswith(NOT_THE_JOBS)
     if not (ended and folder.count):
         remove(folder.path)
         return
