@@ -53,6 +53,7 @@ CASES = [
     Case("augment", ("augment", LABELS, "--occlusion", "0.3", "--rotation", "-30:30")),
     Case("augment in parts", ("augment", CUT, "--occlusion", "0.3", "--rotation", "-30:30")),
     Case("heatmaps", ("heatmaps", LABELS, "--with-images", "--shard-size", "1"), whole="manifest.json"),
+    Case("convert in parts", ("convert", "coco", "native", LABELS, "--part-size", "1"), "out.kpk"),
 ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 
 import pytest
 
@@ -45,6 +46,15 @@ def some(step: int):
 def test_some_calls_fail_and_nothing_is_lost(case, tmp_path, lasting):
     code = errno.ENOSPC if lasting else errno.EIO
     assert disturb(case, tmp_path, code, some(STEP), lasting=lasting) >= 3
+
+
+@pytest.mark.parametrize("lasting", [True, False], ids=["stays full", "fails once"])
+def test_some_calls_fail_while_a_file_is_made_of_parts_and_nothing_is_lost(tmp_path, lasting, monkeypatch):
+    monkeypatch.setattr("kpkit.formats.coco.LARGE", 0)
+    monkeypatch.setattr("kpkit.formats.coco_parts.DEFAULT_SIZE", 1)
+    case = replace(CASES[0], resumes=True)
+    code = errno.ENOSPC if lasting else errno.EIO
+    assert disturb(case, tmp_path, code, some(STEP), lasting=lasting) >= 5
 
 
 @pytest.mark.slow

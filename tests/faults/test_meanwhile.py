@@ -36,7 +36,8 @@ from tests.faults.test_calls_fail import some
 pytestmark = pytest.mark.faults
 
 each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-each_long_case = pytest.mark.parametrize("case", CASES[2:], ids=lambda case: case.name)
+each_that_resumes = pytest.mark.parametrize("case", [one for one in CASES if one.resumes], ids=lambda case: case.name)
+each_with_pictures = pytest.mark.parametrize("case", CASES[2:4], ids=lambda case: case.name)
 SECONDS = 60
 STEP = 5
 # Every question for the time is answered with an hour less than the one before.
@@ -65,7 +66,7 @@ class Happening(Injection):
             self._action()
 
 
-@each_long_case
+@each_with_pictures
 def test_picture_that_vanishes_while_a_run_works_is_one_failure(case, tmp_path):
     expected = undisturbed(case, tmp_path / "undisturbed")
     folder = prepare(tmp_path / "here")
@@ -173,7 +174,7 @@ def test_clock_that_goes_back_all_the_time_changes_no_byte(case, tmp_path):
     assert_goes_on(case, folder, expected)
 
 
-@each_long_case
+@each_that_resumes
 def test_run_killed_in_the_future_is_taken_up_in_the_past(case, tmp_path):
     if shutil.which("faketime") is None:
         pytest.skip("faketime is not installed")
@@ -192,7 +193,8 @@ def test_run_killed_in_the_future_is_taken_up_in_the_past(case, tmp_path):
 
 def large(case: Case, folder: Path) -> Path:
     """Labels and pictures for runs that can be caught at work."""
-    dataset(folder, images=12 if case.resumes else 400, persons=10)
+    images = 12 if case in CASES[2:4] else 60 if case.resumes else 400
+    dataset(folder, images=images, persons=10)
     return folder
 
 
