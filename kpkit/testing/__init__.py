@@ -24,7 +24,7 @@ except ImportError as error:
         help="pip install pytest hypothesis",
     ) from error
 
-pytest.register_assert_rewrite("kpkit.testing.contract", "kpkit.testing.faults")
+pytest.register_assert_rewrite("kpkit.testing.contract", "kpkit.testing.faults", "kpkit.testing.parts")
 
 from kpkit.testing.compare import assert_equal, differences  # noqa: E402 - assertions are rewritten from here on
 from kpkit.testing.contract import FormatContract  # noqa: E402 - the same

@@ -26,6 +26,7 @@ from kpkit.pipelines.io import write_into
 from kpkit.testing.case import FormatCase, content, scratch
 from kpkit.testing.compare import assert_equal
 from kpkit.testing.faults import FaultContract
+from kpkit.testing.parts import PartContract
 from kpkit.testing.restrict import also, lost
 from kpkit.testing.samples import changes
 
@@ -185,7 +186,7 @@ class WritingContract(FormatCase):
         self.for_all(self.kept_datasets(), check)
 
 
-class FormatContract(KeepsContract, WritingContract, FaultContract):
+class FormatContract(KeepsContract, WritingContract, PartContract, FaultContract):
     """All promises of a format; see `FormatCase` for what a subclass may say."""
 
 

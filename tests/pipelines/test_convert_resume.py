@@ -22,11 +22,11 @@ import pytest
 import kpkit
 from kpkit.core.partition import split
 from kpkit.core.report import Report
-from kpkit.errors import LossError, OutputError
+from kpkit.errors import KpkitError, LossError, OutputError
 from kpkit.formats.base import Format, WriteOptions
 from kpkit.formats.native_part_write import NativePartWriter
 from kpkit.guard import work_folders
-from kpkit.pipelines import convert_parts
+from kpkit.pipelines import convert_parts, convert_task
 from kpkit.pipelines.convert import ConvertJob
 from kpkit.pipelines.convert import run as run_convert
 from kpkit.pipelines.convert_task import Bench
@@ -327,6 +327,20 @@ class TestKept:
         assert resumed.made == []
         assert_equal_to_undisturbed(COCO, tmp_path, resumed)
 
+    def test_a_part_whose_worker_dies_each_time_costs_no_other_part(
+        self, tmp_path: Path, resume: Resume, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        NATIVE.inputs(tmp_path)
+        with monkeypatch.context() as patch:
+            patch.setattr(convert_parts, "convert_part", _die_at_the_sixth)
+            with pytest.raises(KpkitError, match="the worker died each time") as caught:
+                run_convert(NATIVE.job(tmp_path, workers=2))
+        assert "finished items are kept" in caught.value.help
+        resumed = resume(NATIVE.job(tmp_path, resume=True))
+        assert 5 in resumed.made
+        assert len(resumed.made) < count_of_parts(NATIVE, tmp_path)
+        assert_equal_to_undisturbed(NATIVE, tmp_path, resumed)
+
     def test_nothing_is_kept_of_a_writer_that_cannot_put_its_parts_down(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -352,6 +366,12 @@ class TestKept:
         with pytest.raises(FileNotFoundError):
             away.write(native, part, 5)
         assert not (tmp_path / "gone").exists()
+
+
+def _die_at_the_sixth(task: convert_parts.Task) -> Any:
+    if task.number == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return convert_task.convert_part(task)
 
 
 class Never:

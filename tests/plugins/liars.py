@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from kpkit.core import catalog
 from kpkit.core.dataset import Dataset, ImageTable
+from kpkit.core.partition import Part, PartWriter
 from kpkit.core.report import Collector, Loss
 from kpkit.errors import FormatError
 from kpkit.formats.base import Keeps, ReadOptions, WriteOptions
 from kpkit.formats.coco import CocoFormat
+from kpkit.formats.coco_part_write import CocoPartWriter, Written
 from kpkit.guard import read_bytes
 from kpkit.testing.restrict import restrict
 
@@ -50,6 +54,17 @@ class Honest(CocoFormat):
     def write(self, dataset: Dataset, path: Path, options: WriteOptions, collector: Collector) -> None:
         super().write(restrict(dataset, self.keeps), path, options, collector)
         path.write_bytes(MARK + path.read_bytes())
+
+    def part_writer(self, path: Path, options: WriteOptions, scratch: Path) -> PartWriter | None:
+        return MarkedParts(path, scratch, "1")
+
+
+class MarkedParts(CocoPartWriter):
+    """Parts behind the same first line."""
+
+    def finish(self, written: Sequence[Written]) -> None:
+        super().finish(written)
+        self.path.write_bytes(MARK + self.path.read_bytes())
 
 
 class Plain(Honest):
@@ -178,3 +193,46 @@ class NamesNoPath(Honest):
             return super().read(path, options, collector)
         except FormatError:
             raise FormatError("no good") from None
+
+
+class MixedUpParts(MarkedParts):
+    """Every part that is put down is the first."""
+
+    def pack(self, written: Written) -> bytes:
+        return super().pack(replace(written, number=0))
+
+
+class MixesUpParts(Honest):
+    """Its parts do not outlive the run as they are."""
+
+    def part_writer(self, path: Path, options: WriteOptions, scratch: Path) -> PartWriter | None:
+        return MixedUpParts(path, scratch, "1")
+
+
+class ForgetfulParts(MarkedParts):
+    """Only the first part comes to the output."""
+
+    def finish(self, written: Sequence[Written]) -> None:
+        super().finish(written[:1])
+
+
+class ForgetsParts(Honest):
+    """What is written in parts does not come back."""
+
+    def part_writer(self, path: Path, options: WriteOptions, scratch: Path) -> PartWriter | None:
+        return ForgetfulParts(path, scratch, "1")
+
+
+class OneNameParts(MarkedParts):
+    """A file of the same name for every part."""
+
+    def write(self, part: Part, number: int) -> Written:
+        (self.scratch / "note").write_text(str(number))
+        return super().write(part, number)
+
+
+class NamesAllPartsAlike(Honest):
+    """Parts that cannot be told apart."""
+
+    def part_writer(self, path: Path, options: WriteOptions, scratch: Path) -> PartWriter | None:
+        return OneNameParts(path, scratch, "1")
