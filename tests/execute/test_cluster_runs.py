@@ -15,6 +15,10 @@ from pathlib import Path
 import cv2
 import pytest
 
+import kpkit
+from kpkit.core.report import Collector
+from kpkit.formats.base import WriteOptions
+from kpkit.formats.native import NativeFormat
 from tests.augment_data import LABELS, dataset, hashes, picture
 from tests.cluster import Cluster, cluster, environment, wait_until
 
@@ -22,8 +26,10 @@ pytest.importorskip("distributed", reason="Dask is not installed")
 pytestmark = pytest.mark.faults
 
 # Large enough that runs last for some seconds: somebody is killed in their middle.
-IMAGES, WIDTH, HEIGHT = 24, 960, 640
+IMAGES, PERSONS, WIDTH, HEIGHT = 24, 2, 960, 640
 SECONDS = 120
+# Twelve copies of four images are a block then.
+IN_PARTS = 12 * 4 * PERSONS
 
 
 @dataclass(frozen=True)
@@ -38,10 +44,17 @@ class Command:
         return len(list(folder.glob(self.items)))
 
 
+CUT = "cut.kpk"
+INPUTS = {"annotations", "images", CUT}
 COMMANDS = [
     Command(
         "augment",
         ("augment", LABELS, "--recipe", "six2", "--occlusion", "0.3", "--copies", "12"),
+        ".kpkit-work-*/data/images/*",
+    ),
+    Command(
+        "augment in parts",
+        ("augment", CUT, "--recipe", "six2", "--occlusion", "0.3", "--copies", "12"),
         ".kpkit-work-*/data/images/*",
     ),
     Command(
@@ -54,10 +67,13 @@ each_command = pytest.mark.parametrize("command", COMMANDS, ids=lambda command: 
 
 
 def prepare(folder: Path) -> Path:
-    """Labels and pictures; the labels' sizes are those of small pictures, which says nothing about these."""
-    labels = dataset(folder, images=IMAGES, persons=2)
+    """Labels, the same in parts, and pictures; the sizes in the labels are those of small pictures, not of these."""
+    labels = dataset(folder, images=IMAGES, persons=PERSONS)
     text = labels.read_text().replace('"width": 96', f'"width": {WIDTH}').replace('"height": 64', f'"height": {HEIGHT}')
     labels.write_text(text)
+    cut = folder / CUT
+    cut.mkdir()
+    NativeFormat().write(kpkit.read(labels), cut, WriteOptions(final=cut, part_size=IN_PARTS), Collector())
     for number in range(IMAGES):
         cv2.imwrite(str(folder / "images" / f"{number:03d}.png"), picture(number, WIDTH, HEIGHT))
     return folder
@@ -85,7 +101,7 @@ def run(folder: Path, command: Command, *more: str, output: str = "out") -> dict
 
 def assert_alone(folder: Path, output: str = "out") -> None:
     """Beside the inputs there is the output and nothing else."""
-    assert {"annotations", "images", output} == set(os.listdir(folder))
+    assert {*INPUTS, output} == set(os.listdir(folder))
 
 
 def at_work(folder: Path, command: Command, *more: str, count: int = 3) -> subprocess.Popen[str]:
