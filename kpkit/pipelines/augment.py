@@ -10,9 +10,10 @@ import numpy as np
 from kpkit.core.report import Collector
 from kpkit.execute import begin
 from kpkit.pipelines.augment_account import Account
+from kpkit.pipelines.augment_blocks import Progress
 from kpkit.pipelines.augment_files import remove_labels
 from kpkit.pipelines.augment_job import AugmentJob, AugmentReport
-from kpkit.pipelines.augment_loop import Loop, Progress
+from kpkit.pipelines.augment_loop import Loop
 from kpkit.pipelines.augment_output import output_of
 from kpkit.pipelines.augment_prepare import Work, prepare
 from kpkit.pipelines.augment_preview import Preview, Sheet, save_preview, shown_images
@@ -47,7 +48,8 @@ def run(job: AugmentJob, progress: Progress | None = None) -> AugmentReport:
     started = time.monotonic()
     collector = Collector()
     begin(job.workers, job.scheduler, ["kpkit.pipelines.augment_task"])
-    work = prepare(job, collector)
+    tell = progress or (lambda stage, done, total: None)
+    work = prepare(job, collector, tell)
     report = AugmentReport(
         input=str(work.path),
         output=str(work.output),
@@ -57,7 +59,6 @@ def run(job: AugmentJob, progress: Progress | None = None) -> AugmentReport:
         dry_run=job.dry_run,
         workers=job.workers,
     )
-    tell = progress or (lambda stage, done, total: None)
     with output_folder(work, report, tell) as folder:
         sheet = _fill(work, folder, report, collector, tell)
     if job.preview is not None and sheet is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,8 @@ from kpkit.pipelines.augment_keys import Gathered, Keys
 from kpkit.pipelines.augment_spool import Spool
 from kpkit.pipelines.bulk import uncollected
 from kpkit.pipelines.parts import LabelParts
+
+Progress = Callable[[str, int, int], None]
 
 BOX_PADDING = 0.25
 # Persons, and images, of what a block becomes; more only where an output had too many parts (the formats allow more).
@@ -39,7 +41,7 @@ class Labels:
     ranges: list[tuple[int, int]]
     size: int
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self, tell: Progress) -> Iterator[Block]:
         """The blocks in order, one in memory at a time.
 
         Raises InputError for a part that cannot be read any more, OutputError where there is no room for temporary
@@ -48,7 +50,7 @@ class Labels:
         if len(self.ranges) == 1 and len(self.parts) == 1:
             yield self._only()
             return
-        spool = self._spool()
+        spool = self._spool(tell)
         for number in range(len(self.ranges)):
             # Not held here while it is worked on.
             yield self._from(spool, number)
@@ -73,18 +75,19 @@ class Labels:
         boxed = with_boxes(dataset, "auto", BOX_PADDING, self.parts.format.scale_boxes(dataset))
         return boxed, known_rows(dataset.bbox_xywh)
 
-    def _spool(self) -> Spool:
+    def _spool(self, tell: Progress) -> Spool:
         spool = Spool(self.head, len(self.ranges))
         ends = np.array([end for _, end in self.ranges])
-        for part in self.parts.parts(Collector()):
+        for number, part in enumerate(self.parts.parts(Collector()), start=1):
             images = np.arange(part.first_image, part.first_image + len(part.dataset.images))
             with uncollected():
                 spool.put(*self._boxed(part), np.searchsorted(ends, self.keys.of_row[images], side="right"))
+            tell("sorting", number, len(self.parts))
             del part
         return spool
 
 
-def look_through(parts: LabelParts, size: int, outputs: int, collector: Collector) -> Labels:
+def look_through(parts: LabelParts, size: int, outputs: int, collector: Collector, tell: Progress) -> Labels:
     """Read all parts once, one at a time.
 
     size     of a part of the output, persons or images, which is one block where it has one part; 0: it is one anyway
@@ -95,8 +98,10 @@ def look_through(parts: LabelParts, size: int, outputs: int, collector: Collecto
     """
     gathered = Gathered()
     with uncollected():
-        for part in parts.parts(collector):
+        for number, part in enumerate(parts.parts(collector), start=1):
             gathered.add(part)
+            if parts.streamed:
+                tell("reading", number, len(parts))
             del part
         keys = gathered.keys()
     most = max(len(keys), int(keys.persons.sum())) * outputs

@@ -56,6 +56,7 @@ class Gathered:
     def __init__(self) -> None:
         self._first: Dataset | None = None
         self._names: list[str] = []
+        self._paths: list[str] = []
         self._persons: list[Index] = []
         self._labelled: list[NDArray[np.bool_]] = []
         self._splits: dict[str, None] = {}
@@ -65,8 +66,10 @@ class Gathered:
         """Keep a part."""
         dataset = part.dataset
         images, index = dataset.images, dataset.image_index
-        self._first = self._first or head_of(dataset)
+        if self._first is None:
+            self._first = head_of(dataset)
         self._names += [image_key(path, images, row) for row, path in enumerate(images.path.tolist())]
+        self._paths += images.path[: SAMPLE - len(self._paths)].tolist()
         self._persons.append(np.bincount(index, minlength=len(images)))
         labelled = np.zeros(len(images), bool)
         labelled[index[(dataset.visibility > 0).any(axis=1)]] = True
@@ -96,23 +99,27 @@ class Gathered:
         """What all parts have in common; of the images, the first paths and every split, so that they can be looked
         for."""
         assert self._first is not None
-        paths = self._first.images.path.tolist()
-        splits = [*self._first.images.split.tolist(), *self._splits]
-        return self._first.replace(images=ImageTable.build(path=[*paths, *[""] * len(self._splits)], split=splits))
+        paths, splits = self._paths, list(self._splits)
+        # Which split a path is of does not matter.
+        count = max(len(paths), len(splits))
+        table = ImageTable.build(
+            path=[*paths, *[""] * (count - len(paths))], split=[*splits, *[""] * (count - len(splits))]
+        )
+        return self._first.replace(images=table)
 
 
 def head_of(dataset: Dataset) -> Dataset:
-    """A dataset without persons, with its first images."""
-    k, images = len(dataset.skeleton), dataset.images
+    """A dataset without persons and images."""
+    k = len(dataset.skeleton)
     return Dataset.build(
         skeleton=dataset.skeleton,
-        images=ImageTable.build(path=images.path[:SAMPLE], split=images.split[:SAMPLE]),
+        images=ImageTable.build(path=[]),
         image_index=np.zeros(0, np.int64),
         xy=np.zeros((0, k, 2)),
         visibility=np.zeros((0, k), np.uint8),
         meta=dataset.meta,
         provenance=dataset.provenance,
-        source=emptied(dataset.source, 0, min(SAMPLE, len(images))),
+        source=emptied(dataset.source, 0, 0),
         image_root=dataset.image_root,
     )
 

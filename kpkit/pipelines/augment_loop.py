@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from kpkit.core.boxes import with_areas
@@ -11,6 +11,7 @@ from kpkit.errors import OutputError
 from kpkit.execute import Failure, pool_for, run_tasks
 from kpkit.execute.base import Pool
 from kpkit.pipelines.augment_account import Account, Results
+from kpkit.pipelines.augment_blocks import Progress
 from kpkit.pipelines.augment_files import Names, remove_strays
 from kpkit.pipelines.augment_images import Block, tasks
 from kpkit.pipelines.augment_job import AugmentReport
@@ -21,8 +22,6 @@ from kpkit.pipelines.augment_prepare import Work
 from kpkit.pipelines.augment_preview import Preview
 from kpkit.pipelines.augment_task import Augmenter, Done, ImageTask, Plan
 from kpkit.pipelines.augment_work import Folder
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass
@@ -47,7 +46,7 @@ class Loop:
         shared, seen = [folder.path], [work.root]
         with pool_for(work.job.workers, work.job.scheduler, _quiet_opencv, shared=shared, seen=seen) as pool:
             self.report.workers = pool.workers
-            blocks = work.labels.blocks()
+            blocks = work.labels.blocks(self.tell)
             # Nothing here holds a block while the next one is made.
             while self._next(blocks, pool):
                 pass
@@ -131,4 +130,4 @@ def _quiet_opencv() -> None:
     cv2.setNumThreads(1)
 
 
-__all__ = ["Loop", "Progress"]
+__all__ = ["Loop"]

@@ -11,7 +11,7 @@ from kpkit.core.report import Collector
 from kpkit.errors import UsageError
 from kpkit.formats.base import Format, ReadOptions, WriteOptions
 from kpkit.guard import check_free
-from kpkit.pipelines.augment_blocks import Labels, look_through
+from kpkit.pipelines.augment_blocks import Labels, Progress, look_through
 from kpkit.pipelines.augment_files import check_overlap, labels_place
 from kpkit.pipelines.augment_job import AugmentJob
 from kpkit.pipelines.find import find_input, get_format
@@ -39,7 +39,7 @@ class Work:
     root: Path
 
 
-def prepare(job: AugmentJob, collector: Collector) -> Work:
+def prepare(job: AugmentJob, collector: Collector, tell: Progress) -> Work:
     """Find, read and check. Raises UsageError, InputError or OutputError."""
     path, source = find_input(job.input, job.from_, job.folder)
     target = get_format(job.to) if job.to else source
@@ -47,7 +47,7 @@ def prepare(job: AugmentJob, collector: Collector) -> Work:
     _check_output(job, target, output)
     parts = _parts(job, path, source, target, collector)
     outputs = max(1, max(job.copies, 0) + job.include_original)
-    labels = look_through(parts, parts.source.size if parts.streamed else 0, outputs, collector)
+    labels = look_through(parts, parts.source.size if parts.streamed else 0, outputs, collector, tell)
     _check(job, target, labels, path)
     root = locate_images(labels.head, path, job.images)
     if job.scheduler:  # its workers have another current folder
