@@ -424,11 +424,11 @@ SCRIPT = """
 def test_killed_at_random_moments_and_resumed_it_gives_the_same_bytes(
     tmp_path: Path, resume: Resume, case: Case, workers: int
 ) -> None:
-    labels(tmp_path / "in.json", persons=1200, images=600)
+    labels(tmp_path / "in.json", persons=500, images=250)
     kpkit.convert("coco", "native", tmp_path / "in.json", output=tmp_path / "in.kpk", part_size=8)
     job = case.job(tmp_path, resume=True)
     chance = random.Random(f"{case.target} {workers}")
-    for least in (0, chance.randrange(10, 60)):
+    for least in (0, chance.randrange(8, 20)):
         kill_at_work(job, least, workers, chance.random() * 0.02)
     (work,) = work_folders(job.output)  # type: ignore[arg-type]
     kept, parts = begun(work)[0], len(list((tmp_path / "in.kpk").rglob("*.images.parquet")))
