@@ -55,6 +55,7 @@ CASES = [
     Case("heatmaps", ("heatmaps", LABELS, "--with-images", "--shard-size", "1"), whole="manifest.json"),
     Case("convert in parts", ("convert", "coco", "native", LABELS, "--part-size", "1"), "out.kpk"),
 ]
+WITH_PICTURES = [case for case in CASES if case.command[0] in {"augment", "heatmaps"}]
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,12 @@ class Ran:
     said: str
 
 
-def prepare(folder: Path) -> Path:
-    """Labels, the same in parts of one image each, and pictures."""
-    labels = dataset(folder, images=IMAGES, persons=PERSONS)
+def prepare(folder: Path, images: int = IMAGES, persons: int = PERSONS) -> Path:
+    """Labels, the same in three parts, and pictures."""
+    labels = dataset(folder, images=images, persons=persons)
     cut = folder / CUT
     cut.mkdir()
-    NativeFormat().write(kpkit.read(labels), cut, WriteOptions(final=cut, part_size=PERSONS), Collector())
+    NativeFormat().write(kpkit.read(labels), cut, WriteOptions(final=cut, part_size=images // 3 * persons), Collector())
     return folder
 
 
