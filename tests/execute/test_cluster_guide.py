@@ -18,7 +18,7 @@ import pytest
 
 from tests.augment_data import hashes
 from tests.cluster import TOP, environment, free_port, wait_until
-from tests.execute.test_cluster_runs import SECONDS, prepare
+from tests.execute.test_cluster_runs import CUT, SECONDS, prepare
 from tests.hosts import Host, loopbacks, may_make_namespaces, namespaces, namespaces_work
 
 pytest.importorskip("distributed", reason="Dask is not installed")
@@ -113,7 +113,8 @@ def two_loopbacks() -> Iterator[Network]:
 def followed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Followed]:
     with request.param() as network:
         made = Followed(network, tmp_path)
-        prepare(tmp_path / "coco")
+        # The page's commands name the folder, which has to hold one dataset then.
+        shutil.rmtree(prepare(tmp_path / "coco") / CUT)
         made.start_machines()
         yield made
 
