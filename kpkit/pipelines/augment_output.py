@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -32,9 +34,17 @@ class Output(Protocol):
         ...
 
 
-def output_of(work: Work, folder: Folder) -> Output:
+@contextlib.contextmanager
+def output_of(work: Work, folder: Folder) -> Iterator[Output]:
     """The output that is made in `folder`."""
-    return Whole(work, folder) if len(work.labels.ranges) == 1 else InParts(work, folder)
+    if len(work.labels.ranges) == 1:
+        yield Whole(work, folder)
+        return
+    output = InParts(work, folder)
+    try:
+        yield output
+    finally:
+        output.give_up()
 
 
 def _labels(work: Work, folder: Path) -> Path:
@@ -112,6 +122,11 @@ class InParts:
             self._rows.close()
             shutil.rmtree(self._scratch, ignore_errors=True)
         return []
+
+    def give_up(self) -> None:
+        """Let go of what is not finished."""
+        if self._writer is not None:
+            self._rows.give_up()
 
 
 def rows_of(made: list[Made]) -> list[Any]:

@@ -47,14 +47,28 @@ class RowsFile:
         table = self._table(rows)
         if self._writer is None:
             self._writer = pq.ParquetWriter(self._path, table.schema, compression="zstd")
-        self._writer.write_table(table)
+        try:
+            self._writer.write_table(table)
+        except BaseException:
+            self.give_up()
+            raise
 
     def close(self, *, sync: bool = True) -> None:
         """Make the file whole."""
         if self._writer is not None:
-            self._writer.close()
+            try:
+                self._writer.close()
+            except BaseException:
+                self.give_up()
+                raise
             if sync:
                 sync_file(self._path)
+
+    def give_up(self) -> None:
+        """Let go of the file as it is: the writer would try to end it when nobody listens any more."""
+        if self._writer is not None:
+            self._writer.is_open = False
+            self._writer = None
 
     def _table(self, rows: list[Row]) -> pa.Table:
         """Nested fields as JSON text."""
