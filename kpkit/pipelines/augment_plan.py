@@ -16,7 +16,21 @@ from kpkit.augment.recipe import Recipe
 from kpkit.augment.rows import Row
 from kpkit.augment.spatial import Labels
 from kpkit.core.skeleton import Skeleton
+from kpkit.errors import UsageError
 from kpkit.pipelines.augment_masks import MaskRef
+
+
+def check_paired(skeleton: Skeleton, path: Path) -> None:
+    """Raise UsageError where a mirror would find a left or right joint without a partner.  path  of the labels"""
+    if problems := skeleton.lateral_issues():
+        raise UsageError(
+            f"the skeleton '{skeleton.name}' cannot be mirrored: {problems[0]}",
+            code="KP-UNPAIRED",
+            place=str(path),
+            expected="a partner for every left and right joint",
+            got=f"{len(problems)} joints without",
+            help="name the joints left_... and right_..., or accept it with --allow-unpaired",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

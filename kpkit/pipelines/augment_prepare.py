@@ -14,6 +14,7 @@ from kpkit.guard import check_free
 from kpkit.pipelines.augment_blocks import Labels, Progress, look_through
 from kpkit.pipelines.augment_files import check_overlap, labels_place
 from kpkit.pipelines.augment_job import AugmentJob
+from kpkit.pipelines.augment_plan import check_paired
 from kpkit.pipelines.find import find_input, get_format
 from kpkit.pipelines.images import ImageSizes, locate_images, with_sizes
 from kpkit.pipelines.io import check_skeleton, read_with
@@ -97,16 +98,8 @@ def _check(job: AugmentJob, target: Format, labels: Labels, path: Path) -> None:
         # A pipeline that is refused, or its missing library, is one error, not a failure of every picture.
         load_pipeline(Path(recipe.albumentations))
     mirrors = recipe.flip or recipe.flip_vertical or recipe.transpose or recipe.albumentations
-    problems = skeleton.lateral_issues()
-    if mirrors and problems and not job.allow_unpaired:
-        raise UsageError(
-            f"the skeleton '{skeleton.name}' cannot be mirrored: {problems[0]}",
-            code="KP-UNPAIRED",
-            place=str(path),
-            expected="a partner for every left and right joint",
-            got=f"{len(problems)} joints without",
-            help="name the joints left_... and right_..., or accept it with --allow-unpaired",
-        )
+    if mirrors and not job.allow_unpaired:
+        check_paired(skeleton, path)
     try:
         check_skeleton(target, skeleton)
     except UsageError as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 from kpkit.augment.recipe import Recipe
 from kpkit.core.report import Collector
 from kpkit.errors import UsageError
+from kpkit.pipelines.augment_plan import check_paired
 from kpkit.pipelines.heatmaps_job import PADDING, HeatmapsJob
 from kpkit.pipelines.heatmaps_people import People
 
@@ -44,16 +45,8 @@ def check_job(job: HeatmapsJob, recipe: Recipe | None, people: People, path: Pat
     if recipe is not None and job.copies < 1:
         raise UsageError("a recipe makes copies", code="KP-USAGE", expected="--copies 1 or more", got=str(job.copies))
     mirrors = job.flip_copies or (recipe is not None and (recipe.flip or recipe.flip_vertical or recipe.transpose))
-    problems = skeleton.lateral_issues()
-    if mirrors and problems and not job.allow_unpaired:
-        raise UsageError(
-            f"the skeleton '{skeleton.name}' cannot be mirrored: {problems[0]}",
-            code="KP-UNPAIRED",
-            place=str(path),
-            expected="a partner for every left and right joint",
-            got=f"{len(problems)} joints without",
-            help="name the joints left_... and right_..., or accept it with --allow-unpaired",
-        )
+    if mirrors and not job.allow_unpaired:
+        check_paired(skeleton, path)
 
 
 def check_pictures(job: HeatmapsJob, recipe: Recipe | None, people: People, path: Path, collector: Collector) -> None:
