@@ -40,11 +40,11 @@ def radius(sigma: Array) -> Array:
     return found
 
 
-def axis_windows(rule: int, mu: Array, sigma: Array, size: int) -> tuple[Array, Array, Array]:
+def axis_windows(rule: int, mu: Array, sigma: Array, size: int | Array) -> tuple[Array, Array, Array]:
     """Peak, first and last + 1 cell along one axis.
 
     mu, sigma  [m]  float32  cells, none of them NaN
-    size       cells of the axis
+    size       cells of the axis, or [m] where each has its own
 
     returns    peak [m] float64, low [m] and high [m] int64; nothing is rendered where high <= low
     """
@@ -66,8 +66,8 @@ def axis_windows(rule: int, mu: Array, sigma: Array, size: int) -> tuple[Array, 
     return peak, *_clipped(low, high, size)
 
 
-def _clipped(low: Array, high: Array, size: int) -> tuple[Array, Array]:
-    return np.maximum(low, 0.0).astype(np.int64), np.minimum(high, float(size)).astype(np.int64)
+def _clipped(low: Array, high: Array, size: int | Array) -> tuple[Array, Array]:
+    return np.maximum(low, 0.0).astype(np.int64), np.minimum(high, size).astype(np.int64)
 
 
 def limb_window(a: float, b: float, thickness: float, truncated: bool, size: int) -> tuple[int, int]:
