@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -150,6 +151,9 @@ def serve() -> None:
     # Whatever else is printed goes to stderr.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    # What is there now is never collected: otherwise every child would touch, and so copy, all of it.
+    gc.collect()
+    gc.freeze()
     for line in sys.stdin:
         reading, writing = os.pipe()
         child = os.fork()
