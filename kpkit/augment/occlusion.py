@@ -43,12 +43,22 @@ class Occlusion:
     occluders: list[list[dict[str, Any]]]
     private: list[Piece | None]
 
-    def covers_own(self, person: int, xy: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """[K] bool: the joint's pixel lies under the person's own occluders.  xy [K,2] float64 output pixels"""
-        found = self.private[person]
-        if found is None:
-            return np.zeros(len(xy), bool)
-        return covered(xy - (found.left, found.top), found.mask)
+    def covers_own(self, xy: NDArray[np.float64], hidden: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """[P,K] bool: the joint's pixel lies under the person's own occluders.
+
+        xy      [P,K,2]  float64  output pixels
+        hidden  [P,K]    bool     what `mask` covers, as `covered` finds it: where else nobody's own can be
+        """
+        own = np.zeros_like(hidden)
+        persons, joints = np.nonzero(hidden)
+        pixels = (xy[hidden] + 0.5).astype(np.int64).tolist()
+        # A few joints: plain numbers are quicker than arrays for every person.
+        for i, k, (x, y) in zip(persons.tolist(), joints.tolist(), pixels, strict=True):
+            if (piece := self.private[i]) is not None:
+                rows, columns = piece.mask.shape
+                row, column = y - piece.top, x - piece.left
+                own[i, k] = 0 <= row < rows and 0 <= column < columns and piece.mask[row, column] > 0
+        return own
 
     @property
     def pieces(self) -> list[Piece]:
@@ -127,10 +137,10 @@ def covered(xy: NDArray[np.float64], mask: Mask) -> NDArray[np.bool_]:
     """
     height, width = mask.shape
     from_edge = xy + 0.5
+    x, y = from_edge[..., 0], from_edge[..., 1]
     # NaN is neither; what is inside is not negative, where cutting off digits is rounding down.
-    hit: NDArray[np.bool_] = np.all((from_edge >= 0) & (from_edge < (width, height)), axis=-1)
-    pixel = from_edge[hit].astype(np.int64)
-    hit[hit] = mask[pixel[:, 1], pixel[:, 0]] > 0
+    hit: NDArray[np.bool_] = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    hit[hit] = mask[y[hit].astype(np.int64), x[hit].astype(np.int64)] > 0
     return hit
 
 

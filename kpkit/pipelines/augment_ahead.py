@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 import numpy as np
@@ -42,7 +42,7 @@ class Ready:
     pose: Pose | None = None
     cover: Cover | None = None
     names: tuple[str, str] = ("", "")
-    rows: tuple[Row, ...] = ()
+    rows: list[Row] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -72,26 +72,26 @@ def ahead(plan: Plan, task: ImageTask, size_wh: tuple[int, int]) -> Ahead:
             if draft is None:
                 unboxed += 1
                 continue
-            ready = Ready(how, draft, _select(task.labels, draft.persons))
-            if not how.recipe.albumentations:
-                pose = pose_of(how, draft, ready.before, size_wh)
-                if is_unwanted(how, pose):
-                    empty += 1
-                    continue
-                ready = replace(ready, pose=pose)
-                pixels += draft.drawn.out_wh[0] * draft.drawn.out_wh[1] if how.recipe.occlusion is not None else 0
-                if not veiled and pixels <= PIXELS_AHEAD:
-                    ready = _covered(ready, task, pose)
-            pictures.append(ready)
+            before = _select(task.labels, draft.persons)
+            if how.recipe.albumentations:
+                pictures.append(Ready(how, draft, before))
+                continue
+            pose = pose_of(how, draft, before, size_wh)
+            if is_unwanted(how, pose):
+                empty += 1
+                continue
+            pixels += draft.drawn.out_wh[0] * draft.drawn.out_wh[1] if how.recipe.occlusion is not None else 0
+            if veiled or pixels > PIXELS_AHEAD:
+                pictures.append(Ready(how, draft, before, pose))
+            else:
+                pictures.append(_covered(how, task, draft, before, pose))
     return Ahead(size_wh, pictures, unboxed, empty, time.perf_counter() - start)
 
 
-def _covered(ready: Ready, task: ImageTask, pose: Pose) -> Ready:
-    draft = ready.draft
-    cover = cover_of(ready.plan, task, draft, pose.moved.labels, Veil(), draft.drawn.out_wh)
-    names = names_of(ready.plan, task, draft, cover)
-    rows = rows_of(ready.plan, task, draft, pose, cover, names)
-    return replace(ready, cover=cover, names=names, rows=tuple(rows))
+def _covered(plan: Plan, task: ImageTask, draft: Draft, before: Labels, pose: Pose) -> Ready:
+    cover = cover_of(plan, task, draft, pose.moved.labels, Veil(), draft.drawn.out_wh)
+    names = names_of(plan, task, draft, cover)
+    return Ready(plan, draft, before, pose, cover, names, rows_of(plan, task, draft, pose, cover, names))
 
 
 def cover_of(plan: Plan, task: ImageTask, draft: Draft, labels: Labels, veil: Veil, out_wh: tuple[int, int]) -> Cover:

@@ -148,7 +148,4 @@ def _reasons(
         if len(anybody) == 1:
             yield "own", anybody
             return
-        own = np.zeros_like(anybody)
-        for i in np.flatnonzero(anybody.any(axis=1)).tolist():
-            own[i] = occlusion.covers_own(i, xy[i])
-        yield "own", own
+        yield "own", occlusion.covers_own(xy, anybody)

@@ -105,7 +105,7 @@ def _finish(task: ImageTask, scene: Scene, ready: Ready, done: Done) -> Output |
         return None
     own = move_masks(pose.matrix, scene.own_masks, draft.persons, placed.wh)
     with done.timed("occlude"):
-        cover, names, rows = ready.cover, ready.names, list(ready.rows)
+        cover, names, rows = ready.cover, ready.names, ready.rows
         if cover is None:
             veil = Veil(placed.given, None if pose.result is None else pose.result.mask, tuple(own))
             cover = cover_of(plan, task, draft, pose.moved.labels, veil, placed.wh)

@@ -142,7 +142,8 @@ def test_person_without_a_box_in_the_frame_has_no_share() -> None:
     found = cover(boxes, (W, H), _recipe(0.3), _streams("a"))
     assert np.isnan(found.own[:2]).all()
     assert found.private[:2] == [None, None]
-    assert not found.covers_own(0, np.array([[20.0, 20.0]])).any()
+    own = found.covers_own(np.full((3, 1, 2), 20.0), np.ones((3, 1), bool))
+    assert not own[:2].any()
     assert found.own[2] == pytest.approx(0.3, abs=0.02)
 
 
@@ -209,8 +210,9 @@ def test_joints_under_own_occluders_are_told_from_those_under_neighbours() -> No
     boxes = _overlapping(np.random.default_rng(3))
     found = cover(boxes, (W, H), _recipe(0.4), _streams("a"))
     every = np.zeros(len(everywhere), bool)
-    for person, box in enumerate(boxes):
-        own = found.covers_own(person, everywhere)
+    joints = np.repeat(everywhere[None], len(boxes), axis=0)
+    owns = found.covers_own(joints, covered(joints, found.mask))
+    for person, (box, own) in enumerate(zip(boxes, owns, strict=True)):
         inside = own.reshape(H, W)[_pixels(box)]
         assert inside.mean() == pytest.approx(found.own[person])
         assert inside.sum() == own.sum()
