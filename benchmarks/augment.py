@@ -43,7 +43,7 @@ import json, sys
 import cv2
 from pathlib import Path
 from kpkit.augment.recipe import preset
-from kpkit.memory import keep_freed
+from kpkit.memory import collect_seldom, keep_freed
 from kpkit.pipelines.augment import AugmentJob, run
 labels, output, workers, copies, occlusion = sys.argv[1:]
 recipe = preset("six2").with_changes(occlusion=float(occlusion)) if float(occlusion) else preset("six2")
@@ -51,6 +51,7 @@ job = AugmentJob(input=Path(labels), output=Path(output), recipe=recipe,
                  workers=int(workers), copies=int(copies), force=True)
 # As the command and its workers do.
 keep_freed()
+collect_seldom()
 cv2.setNumThreads(1)
 report = run(job)
 # Of this program alone: ru_maxrss goes on from the one that started it.

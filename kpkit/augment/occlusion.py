@@ -92,12 +92,20 @@ def cover(
         piece, occluders[person] = cover_box(window, share, recipe, rng)
         if piece.pixels:
             private[person] = piece
-            rows, columns = piece.mask.shape
-            union[piece.top : piece.top + rows, piece.left : piece.left + columns] |= piece.mask
+            _unite(union, piece)
     for person, window in enumerate(windows):
         if window is not None:
             own[person], neighbour[person] = _shares(union, private, person, window)
     return Occlusion(union, own, neighbour, asked, occluders, private)
+
+
+def _unite(union: Mask, piece: Piece) -> None:
+    rows, columns = piece.mask.shape
+    part = union[piece.top : piece.top + rows, piece.left : piece.left + columns]
+    if piece.pixels == piece.mask.size:
+        part[:] = 255
+    else:
+        part |= piece.mask
 
 
 def _window(box: list[float], width: int, height: int) -> tuple[int, int, int, int] | None:

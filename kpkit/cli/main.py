@@ -42,7 +42,7 @@ from kpkit.cli.errors import print_error, usage_error
 from kpkit.cli.output import Console, abandon, unwritable
 from kpkit.cli.parser import Command, Group
 from kpkit.errors import KpkitError
-from kpkit.memory import keep_freed
+from kpkit.memory import collect_seldom, keep_freed
 
 INTERRUPTED = 130
 TERMINATED = 143
@@ -109,6 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _prepare_streams()
     if is_whole_process:
         keep_freed()
+        collect_seldom()
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         code = _run(console, arguments)

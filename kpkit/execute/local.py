@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from kpkit.execute.base import MAX_ATTEMPTS
-from kpkit.memory import keep_freed
+from kpkit.memory import collect_seldom, keep_freed
 
 
 class InProcess(Executor):
@@ -136,6 +136,7 @@ def _start_worker(life: Connection, initializer: Callable[..., None] | None, ini
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, args=(life,), daemon=True).start()
     keep_freed()
+    collect_seldom()
     if initializer is not None:
         initializer(*initargs)
 

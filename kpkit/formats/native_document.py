@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kpkit import storage
 from kpkit.core.dataset import Dataset
 from kpkit.core.skeleton import Skeleton
 from kpkit.errors import DefinitionError, FormatError
@@ -103,10 +104,22 @@ def describe(path: Path) -> dict[str, Any]:
 def _relative(root: str | None, final: Path) -> str | None:
     if root is None:
         return None
+    if storage.is_remote(root) or storage.is_remote(final):
+        # From bucket to bucket, or to a disk, no relative path leads.
+        same = Path(root).parts[:2] == final.parts[:2]
+        return os.path.relpath(root, final) if same else storage.url_of(root) or Path(root).absolute().as_posix()
     try:
         return Path(os.path.relpath(root, final)).as_posix()
     except ValueError:  # another drive
         return Path(root).absolute().as_posix()
+
+
+def _root(folder: Path, root: str) -> str | None:
+    """The folder of the pictures."""
+    if storage.is_remote(root):
+        return str(Path(root))
+    found = storage.lasting(Path(os.path.normpath(folder / root)))
+    return None if found is None else str(found)
 
 
 class Document:
@@ -137,7 +150,7 @@ class Document:
         self.instance_extras = self._names("instance_extras")
         self.image_extras = self._names("image_extras")
         root = self._get("image_root", str, none=True)
-        self.image_root = None if root is None else os.path.normpath(folder / root)
+        self.image_root = None if root is None else _root(folder, root)
 
     def _load(self) -> dict[str, Any]:
         data = read_bytes(self.folder / NAME, limit=LIMIT + 1)

@@ -111,8 +111,7 @@ def cover_of(plan: Plan, task: ImageTask, draft: Draft, labels: Labels, veil: Ve
 def names_of(plan: Plan, task: ImageTask, draft: Draft, cover: Cover) -> tuple[str, str]:
     """The file's name below images/, and the mask's path, "" where there is none or nothing is written."""
     name = f"{task.stem}{draft.suffix}__c{draft.copy}"
-    masked = plan.writes(task.key) and cover.mask is not None and bool(cover.mask.any())
-    return f"{name}.{plan.image_format}", f"masks/{name}.png" if masked else ""
+    return f"{name}.{plan.image_format}", f"masks/{name}.png" if plan.writes(task.key) and cover.hides else ""
 
 
 def _drafts(plan: Plan, task: ImageTask, copy: int, size_wh: tuple[int, int]) -> Iterator[Draft | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,13 @@ class Cover:
     by: list[dict[str, str]]
     mask: Picture | None
     occlusion: Occlusion | None
+
+    @property
+    def hides(self) -> bool:
+        """Whether the mask holds anything."""
+        if self.occlusion is not None and self.occlusion.pieces:
+            return True
+        return self.mask is not None and bool(self.mask.any())
 
 
 @dataclass(frozen=True)
@@ -91,19 +98,22 @@ def decide(
     occlusion: Occlusion | None = None
     union = before
     if recipe.occlusion is not None:
-        boxes = np.where(crowd[:, None], np.nan, labels.bbox_xywh)
+        boxes = np.where(crowd[:, None], np.nan, labels.bbox_xywh) if crowd.any() else labels.bbox_xywh
         occlusion = draw_occluders(boxes, out_wh, recipe, stream)
         union = occlusion.mask if before is None else before | occlusion.mask
     by: list[dict[str, str]] = [{} for _ in range(len(labels.xy))]
     if union is None and not any(mask is not None for mask in veil.own):
         return Cover(labels, by, union, occlusion)
     hidden = np.zeros(labels.visibility.shape, bool)
-    labelled = labels.visibility > 0
+    labelled, names = labels.visibility > 0, skeleton.keypoints
     for name, joints in _reasons(labels.xy, veil, occlusion):
         hidden |= joints
-        for i, k in np.argwhere(joints & labelled).tolist():
-            by[i][skeleton.keypoints[k]] = name
-    return Cover(replace(labels, visibility=vis.occlude(labels.visibility, hidden)), by, union, occlusion)
+        rows, columns = np.nonzero(joints & labelled)
+        for i, k in zip(rows.tolist(), columns.tolist(), strict=True):
+            by[i][names[k]] = name
+    # As `dataclasses.replace`, which looks at every field.
+    covered_labels = Labels(**{**vars(labels), "visibility": vis.occlude(labels.visibility, hidden)})
+    return Cover(covered_labels, by, union, occlusion)
 
 
 def painted(

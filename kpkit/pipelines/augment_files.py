@@ -28,6 +28,8 @@ ASIDE = ".moving"
 PICTURES = ("images", "masks")
 AT_ONCE = 4096
 UNFINISHED = ".tmp"
+# On Windows files are text unless it is said that they are not.
+_BINARY = getattr(os, "O_BINARY", 0)
 # What tells unfinished files of one host, process and picture from others'.
 _HERE, _numbers = secrets.token_hex(8), count()
 
@@ -99,10 +101,14 @@ def _write_whole(path: Path, data: bytes, making: Path) -> None:
     # Renamed, not written in place: a worker that was given up may come late with the same bytes.
     temporary = os.path.join(making, f".{_HERE}-{os.getpid()}-{next(_numbers)}{UNFINISHED}")
     try:
-        with open(temporary, "wb", buffering=0) as stream:
+        # In half the time of `open`, which asks the system what kind of file it is.
+        file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
+        try:
             rest = memoryview(data)
             while rest:
-                rest = rest[stream.write(rest) :]
+                rest = rest[os.write(file, rest) :]
+        finally:
+            os.close(file)
         os.replace(temporary, path)
     except OSError:
         with contextlib.suppress(OSError):

@@ -67,7 +67,8 @@ def read_with(source: Format, path: Path, options: ReadOptions, collector: Colle
         raise
     if dataset.image_root is not None:
         # Labels from storage are read from a copy; their pictures are where they came from.
-        return dataset.replace(image_root=str(storage.origin(Path(dataset.image_root))))
+        root = storage.lasting(Path(dataset.image_root))
+        return dataset.replace(image_root=None if root is None else str(root))
     return dataset
 
 

@@ -7,7 +7,7 @@ Credentials come from where the provider's own tools take them (environment, pro
 any is refused, since URLs end up in reports, manifests and logs.
 """
 
-from kpkit.storage.copies import bring, named, origin, scratch, stand_in
+from kpkit.storage.copies import bring, lasting, named, origin, scratch, stand_in
 from kpkit.storage.reading import exists, files_below, is_dir, is_file, read_bytes, sizes
 from kpkit.storage.urls import is_remote, url_of
 from kpkit.storage.writing import put, put_all, remove
@@ -19,6 +19,7 @@ __all__ = [
     "is_dir",
     "is_file",
     "is_remote",
+    "lasting",
     "named",
     "origin",
     "put",

@@ -24,6 +24,8 @@ def scratch() -> Path:
 
 
 _origins: dict[Path, Path] = {}
+# Folders in which a single copy stands.
+_folders: dict[Path, Path] = {}
 
 
 # An archive of a few kB may claim terabytes.
@@ -52,7 +54,7 @@ def bring(path: Path, leave_out: frozenset[str] = frozenset()) -> Path:
         raise InputError(
             "there is no such file or folder", code="KP-INPUT-READ", place=url, help="check the URL, its bucket first"
         )
-    _origins[local] = path
+    _origins[local], _folders[folder] = path, path
     return local
 
 
@@ -63,10 +65,27 @@ def _get(url: str, name: str, local: Path) -> None:
 
 
 def origin(path: Path) -> Path:
-    """Where a local copy came from; any other path as it is."""
+    """Where a local copy came from; any other path as it is.
+
+    What labels call by a path beside them ("../images") is beside what they were copied from.
+    """
     for local, remote in _origins.items():
         if path == local or local in path.parents:
             return remote / path.relative_to(local)
+    for folder, remote in _folders.items():
+        if "::" not in str(remote) and (path == folder or folder in path.parents):
+            return remote.parent / path.relative_to(folder)
+    return path
+
+
+def lasting(path: Path) -> Path | None:
+    """Where a folder that labels name still is when local copies are gone; None inside an archive.
+
+    A path that goes on from a folder in an archive would go on from the archive's own name.
+    """
+    for folder, remote in _folders.items():
+        if path == folder or folder in path.parents:
+            return None if "::" in str(remote) else origin(path)
     return path
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import kpkit
 from kpkit import storage
 from kpkit.errors import InputError, MissingExtraError, OutputError, UsageError
 from kpkit.guard import publish
+from kpkit.pipelines.io import read, write
 from kpkit.testing.compare import differences
 from tests.augment_data import LABELS, dataset, hashes
 from tests.cli.conftest import Ran
@@ -139,6 +141,45 @@ def test_a_forced_output_leaves_nothing_of_the_old_one(
     assert memory.find("/out/people.kpk") == [
         f"/out/people.kpk/{name}" for name in ("dataset.json", "images.parquet", "instances.parquet", "source.json")
     ]
+
+
+@pytest.mark.parametrize("more", [(), ("--part-size", "2")], ids=["whole", "parts"])
+def test_the_folder_of_the_pictures_is_found_from_wherever_the_labels_are(
+    more: tuple[str, ...], memory: fsspec.AbstractFileSystem, kpkit: Callable[..., Ran], tmp_path: Path
+) -> None:
+    def root(place: str) -> str:
+        found = read(place).image_root
+        assert found is not None
+        return found if storage.is_remote(found) else str(Path(found).absolute())
+
+    pictures = str(tmp_path / "coco" / "images")
+    write(read(dataset(tmp_path / "coco")).replace(image_root=pictures), tmp_path / "a.kpk")
+    ways = [
+        ("a.kpk", "b.kpk", pictures),
+        ("a.kpk", "memory://far/b.kpk", pictures),
+        ("memory://near/a.kpk", "memory://near/b.kpk", "memory:/near/coco/images"),
+        ("memory://near/a.kpk", "memory://far/b.kpk", "memory:/near/coco/images"),
+        ("memory://near/a.kpk", "c.kpk", "memory:/near/coco/images"),
+    ]
+    memory.put(str(tmp_path / "a.kpk"), "/near/a.kpk", recursive=True)
+    for source, target, expected in ways:
+        assert root(source) == expected
+        ran = kpkit("convert", "native", "native", source, "-o", target, "--force", *more)
+        assert ran.code == 0, ran.err
+        assert root(target) == expected
+    # From place to place the path stays relative: both may be moved together.
+    assert b'"../coco/images"' in memory.cat_file("/near/b.kpk/dataset.json")
+
+
+def test_no_picture_is_looked_for_in_the_copy_of_an_archive(kpkit: Callable[..., Ran], tmp_path: Path) -> None:
+    pictures = str(tmp_path / "coco" / "images")
+    write(read(dataset(tmp_path / "coco")).replace(image_root=pictures), tmp_path / "a.kpk")
+    shutil.make_archive(str(tmp_path / "a"), "zip", tmp_path, "a.kpk")
+
+    ran = kpkit("convert", "native", "native", f"zip://a.kpk::{tmp_path / 'a.zip'}", "-o", "b.kpk", "--part-size", "2")
+
+    assert ran.code == 0, ran.err
+    assert read(tmp_path / "b.kpk").image_root is None
 
 
 def test_pictures_are_augmented_from_and_to_storage(
