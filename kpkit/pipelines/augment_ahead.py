@@ -1,13 +1,14 @@
 """What can be done for an image's outputs before its pixels are there: draws, labels, occluders, provenance rows.
 
 Each of these steps is small. Pixels flush the processor's caches, and between the pixels of two pictures a step takes
-about five times as long as when it is taken for many pictures in a row. So a worker takes them for some images ahead.
+about five times as long as when it is taken for many pictures in a row. So a worker takes them for some images ahead,
+and each step for all of these before the next.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 
@@ -26,7 +27,7 @@ from kpkit.pipelines.augment_record import rows_of
 PIXELS_AHEAD = 4_000_000
 
 
-@dataclass(frozen=True)
+@dataclass
 class Ready:
     """One output picture, as far as it can be made without pixels.
 
@@ -45,7 +46,7 @@ class Ready:
     rows: list[Row] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Ahead:
     """All output pictures of an image.
 
@@ -53,45 +54,84 @@ class Ahead:
     unboxed  crops that are not made for want of a box              empty    crops left out because nothing is labelled
     """
 
+    task: ImageTask
     size_wh: tuple[int, int]
-    pictures: list[Ready]
-    unboxed: int
-    empty: int
-    seconds: float
+    pictures: list[Ready] = field(default_factory=list)
+    unboxed: int = 0
+    empty: int = 0
+    seconds: float = 0.0
 
 
 def ahead(plan: Plan, task: ImageTask, size_wh: tuple[int, int]) -> Ahead:
     """Draw all outputs of an image and do what needs no pixels.  size_wh  (width, height) of the picture"""
+    image = Ahead(task, size_wh)
+    for step in _STEPS:
+        _take(step, plan, image)
+    return image
+
+
+def ahead_of_some(plan: Plan, tasks: Sequence[ImageTask | None]) -> list[Ahead | None]:
+    """The same for some images, each step for all of them before the next.
+
+    None for no task, for an image whose size nobody says, and where something fails: whatever it is, it comes again
+    when the image is worked on, and is that image's failure then.
+    """
+    images = [Ahead(task, task.size_wh) if task is not None and task.size_wh is not None else None for task in tasks]
+    for step in _STEPS:
+        for number, image in enumerate(images):
+            if image is not None:
+                try:
+                    _take(step, plan, image)
+                except Exception:
+                    images[number] = None
+    return images
+
+
+def _take(step: Callable[[Plan, Ahead], None], plan: Plan, image: Ahead) -> None:
     start = time.perf_counter()
-    pictures: list[Ready] = []
-    unboxed = empty = pixels = 0
-    veiled = task.mask is not None or any(mask is not None for mask in task.own_masks)
+    step(plan, image)
+    image.seconds += time.perf_counter() - start
+
+
+def _draw(plan: Plan, image: Ahead) -> None:
     for copy in range(0 if plan.include_original else 1, plan.copies + 1):
         how = plan if copy else replace(plan, recipe=_still(plan.recipe))
-        for draft in _drafts(how, task, copy, size_wh):
+        for draft in _drafts(how, image.task, copy, image.size_wh):
             if draft is None:
-                unboxed += 1
-                continue
-            before = _select(task.labels, draft.persons)
-            if how.recipe.albumentations:
-                pictures.append(Ready(how, draft, before))
-                continue
-            pose = pose_of(how, draft, before, size_wh)
-            if is_unwanted(how, pose):
-                empty += 1
-                continue
-            pixels += draft.drawn.out_wh[0] * draft.drawn.out_wh[1] if how.recipe.occlusion is not None else 0
-            if veiled or pixels > PIXELS_AHEAD:
-                pictures.append(Ready(how, draft, before, pose))
+                image.unboxed += 1
             else:
-                pictures.append(_covered(how, task, draft, before, pose))
-    return Ahead(size_wh, pictures, unboxed, empty, time.perf_counter() - start)
+                image.pictures.append(Ready(how, draft, _select(image.task.labels, draft.persons)))
 
 
-def _covered(plan: Plan, task: ImageTask, draft: Draft, before: Labels, pose: Pose) -> Ready:
-    cover = cover_of(plan, task, draft, pose.moved.labels, Veil(), draft.drawn.out_wh)
-    names = names_of(plan, task, draft, cover)
-    return Ready(plan, draft, before, pose, cover, names, rows_of(plan, task, draft, pose, cover, names))
+def _pose(plan: Plan, image: Ahead) -> None:
+    found = image.pictures
+    for ready in found:
+        if not ready.plan.recipe.albumentations:
+            ready.pose = pose_of(ready.plan, ready.draft, ready.before, image.size_wh)
+    image.pictures = [one for one in found if one.pose is None or not is_unwanted(one.plan, one.pose)]
+    image.empty = len(found) - len(image.pictures)
+
+
+def _cover(plan: Plan, image: Ahead) -> None:
+    task, pixels = image.task, 0
+    if task.mask is not None or any(mask is not None for mask in task.own_masks):
+        return
+    for ready in image.pictures:
+        width, height = ready.draft.drawn.out_wh
+        pixels += width * height if ready.plan.recipe.occlusion is not None else 0
+        if ready.pose is not None and pixels <= PIXELS_AHEAD:
+            moved = ready.pose.moved.labels
+            ready.cover = cover_of(ready.plan, task, ready.draft, moved, Veil(), (width, height))
+            ready.names = names_of(ready.plan, task, ready.draft, ready.cover)
+
+
+def _record(plan: Plan, image: Ahead) -> None:
+    for ready in image.pictures:
+        if ready.pose is not None and ready.cover is not None:
+            ready.rows = rows_of(ready.plan, image.task, ready.draft, ready.pose, ready.cover, ready.names)
+
+
+_STEPS: tuple[Callable[[Plan, Ahead], None], ...] = (_draw, _pose, _cover, _record)
 
 
 def cover_of(plan: Plan, task: ImageTask, draft: Draft, labels: Labels, veil: Veil, out_wh: tuple[int, int]) -> Cover:

@@ -12,7 +12,7 @@ from kpkit.augment.draw import stream
 from kpkit.augment.images import decode_image, read_encoded, read_image
 from kpkit.augment.shapes import encode_rle
 from kpkit.errors import InputError
-from kpkit.pipelines.augment_ahead import Ahead, Ready, ahead, cover_of, names_of
+from kpkit.pipelines.augment_ahead import Ahead, Ready, ahead, ahead_of_some, cover_of, names_of
 from kpkit.pipelines.augment_cover import Cover, Veil, painted
 from kpkit.pipelines.augment_files import Saver
 from kpkit.pipelines.augment_keep import Kept, source_checksums, still_holds
@@ -36,16 +36,8 @@ class Augmenter:
 
     def prepare(self, items: list[Item]) -> list[tuple[Any, ...]]:
         """The items with what needs no pixels done ahead; without it where that is not possible."""
-        return [(*item, self._ahead(*item)) for item in items]
-
-    def _ahead(self, task: ImageTask, earlier: object) -> Ahead | None:
-        if earlier is not None or task.size_wh is None:
-            return None
-        try:
-            return ahead(self.plan, task, task.size_wh)
-        except Exception:
-            # Whatever it is, it comes again when the item is done, and is that item's failure then.
-            return None
+        some = ahead_of_some(self.plan, [task if earlier is None else None for task, earlier in items])
+        return [(*item, one) for item, one in zip(items, some, strict=True)]
 
     def __call__(self, item: tuple[Any, ...]) -> Done | Kept:
         """All copies of one image, unless what an earlier run made of it still holds."""
