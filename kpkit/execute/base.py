@@ -218,14 +218,16 @@ def _guarded(function: Callable[[Any], Any], payloads: list[Any]) -> tuple[list[
     """In the worker: results in order, and seconds.
 
     A function may have a method `prepare`, which is given some payloads at once and hands back as many: for steps that
-    are quicker when they are taken for several items in a row.
+    are quicker when they are taken for several items in a row. And a method `settle`, which is given each result when
+    all of these are done, and hands it back: for what may still go on while the next items are worked on.
     """
     started = time.perf_counter()
-    prepare = getattr(function, "prepare", None)
+    prepare, settle = getattr(function, "prepare", None), getattr(function, "settle", None)
     results: list[Any] = []
     for first in range(0, len(payloads), PREPARED):
         some = payloads[first : first + PREPARED]
-        results += [_one(function, payload) for payload in (prepare(some) if prepare is not None else some)]
+        found = [_one(function, payload) for payload in (prepare(some) if prepare is not None else some)]
+        results += [one if isinstance(one, Failure) else _one(settle, one) for one in found] if settle else found
     return results, time.perf_counter() - started
 
 

@@ -249,6 +249,11 @@ class _OnWorker:
         prepare = getattr(self.function, "prepare", None)
         return payloads if prepare is None else prepare(payloads)
 
+    def settle(self, result: Any) -> Any:
+        """As the function itself settles results, if it does."""
+        settle = getattr(self.function, "settle", None)
+        return result if settle is None else settle(result)
+
 
 @functools.lru_cache(maxsize=8)
 def _prepare(expected: tuple[tuple[str, str], ...], initializer: Callable[[], None] | None) -> None:

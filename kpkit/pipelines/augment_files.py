@@ -20,6 +20,7 @@ from kpkit.core.dataset import Dataset
 from kpkit.errors import OutputError, UsageError
 from kpkit.formats.base import Format
 from kpkit.guard import output_error, read_bytes
+from kpkit.pipelines.augment_later import Pending, later
 from kpkit.pipelines.fingerprint import picture_checksum
 
 MAGIC = {".jpg": b"\xff\xd8\xff", ".png": b"\x89PNG\r\n\x1a\n"}
@@ -38,17 +39,22 @@ Picture = NDArray[np.uint8]
 
 
 class Saver:
-    """Writes pictures below the folder of the output, each whole or not at all.
+    """Writes pictures below the folder of the output, each whole or not at all; `save` does not wait for the disk.
 
     making     folder on the same disk where they are made, there already
     checksums  path in the output -> checksum, filled in where it is not None
+    pending    what `augment_later.finish` has to wait for; it raises OutputError where a picture cannot be written
     """
 
-    def __init__(self, folder: Path, making: Path, checksums: dict[str, str] | None, timed: Timed) -> None:
-        self._folder, self._making, self._checksums, self._timed = folder, making, checksums, timed
+    def __init__(
+        self, folder: Path, making: Path, checksums: dict[str, str] | None, timed: Timed, pending: Pending
+    ) -> None:
+        self._folder, self._making, self._checksums = folder, making, checksums
+        self._timed, self._pending = timed, pending
+        self._made: list[tuple[str, bytes]] = []
 
     def picture(self, name: str, image: Picture, unchanged: Path | None, quality: int) -> None:
-        """Write a picture as the ending of `name` says.
+        """Make the file of a picture as the ending of `name` says.
 
         unchanged  the file that the picture was read from, where it is that picture: copied if it is of the same kind,
                    so that nothing is compressed twice for nothing
@@ -58,28 +64,36 @@ class Saver:
             data = read_bytes(unchanged) if unchanged is not None else b""
             if not data.startswith(MAGIC[suffix]):
                 data = encode_jpeg(image, quality) if suffix == ".jpg" else encode_png(image)
-        self._save(name, data)
+        self._made.append((name, data))
 
     def mask(self, name: str, mask: Picture) -> None:
-        """Write a mask ([H,W] uint8, 0 or 255) as PNG."""
+        """Make the file of a mask ([H,W] uint8, 0 or 255), a PNG."""
         with self._timed("encode"):
             data = encode_png(mask)
-        self._save(name, data)
+        self._made.append((name, data))
 
-    def _save(self, name: str, data: bytes) -> None:
-        path = self._folder / name
+    def save(self) -> None:
+        """Have what was made written."""
         with self._timed("write"):
+            later(self._pending, self._write_all, self._made)
+        self._made = []
+
+    def _write_all(self, made: list[tuple[str, bytes]]) -> None:
+        for name, data in made:
+            self._write(name, data)
+
+    def _write(self, name: str, data: bytes) -> None:
+        path = self._folder / name
+        try:
             try:
-                try:
-                    _write_whole(path, data, self._making)
-                except FileNotFoundError:
-                    self._make_folders(path)
-                    _write_whole(path, data, self._making)
-            except OSError as error:
-                raise output_error(error, path) from error
+                _write_whole(path, data, self._making)
+            except FileNotFoundError:
+                self._make_folders(path)
+                _write_whole(path, data, self._making)
+        except OSError as error:
+            raise output_error(error, path) from error
         if self._checksums is not None:
-            with self._timed("checksum"):
-                self._checksums[name] = picture_checksum(data)
+            self._checksums[name] = picture_checksum(data)
 
     def _make_folders(self, path: Path) -> None:
         if not (self._folder.is_dir() and self._making.is_dir()):

@@ -17,6 +17,7 @@ from kpkit.augment.rows import Row
 from kpkit.augment.spatial import Labels
 from kpkit.core.skeleton import Skeleton
 from kpkit.errors import UsageError
+from kpkit.pipelines.augment_later import Pending
 from kpkit.pipelines.augment_masks import MaskRef
 
 
@@ -118,6 +119,7 @@ class Done:
 
     unboxed  crops that were not made for want of a box    empty  crops left out because no joint is labelled in them
     sources  checksums of the files read                   files  path in the output -> checksum
+    pending  writes that are in line still; `files` is filled by them
     """
 
     outputs: list[Output] = field(default_factory=list)
@@ -127,6 +129,7 @@ class Done:
     seconds: dict[str, float] = field(default_factory=dict)
     sources: list[str] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
+    pending: Pending = field(default_factory=list)
 
     def timed(self, step: str) -> AbstractContextManager[None]:
         """Add the time of a block to a step."""

@@ -16,6 +16,7 @@ from kpkit.pipelines.augment_ahead import Ahead, Ready, ahead, ahead_of_some, co
 from kpkit.pipelines.augment_cover import Cover, Veil, painted
 from kpkit.pipelines.augment_files import Saver
 from kpkit.pipelines.augment_keep import Kept, source_checksums, still_holds
+from kpkit.pipelines.augment_later import finish
 from kpkit.pipelines.augment_masks import read_mask
 from kpkit.pipelines.augment_place import Draft, Picture, Scene, is_unwanted, move_masks, place
 from kpkit.pipelines.augment_plan import Done, ImageTask, Output, Plan
@@ -39,8 +40,17 @@ class Augmenter:
         some = ahead_of_some(self.plan, [task if earlier is None else None for task, earlier in items])
         return [(*item, one) for item, one in zip(items, some, strict=True)]
 
+    def settle(self, result: Done | Kept) -> Done | Kept:
+        """The result when its pictures are on the disk. Raises OutputError where one cannot be written."""
+        if isinstance(result, Done):
+            start = time.perf_counter()
+            with result.timed("write"):
+                finish(result.pending)
+            result.seconds["total"] += time.perf_counter() - start
+        return result
+
     def __call__(self, item: tuple[Any, ...]) -> Done | Kept:
-        """All copies of one image, unless what an earlier run made of it still holds."""
+        """All copies of one image, unless what an earlier run made of it still holds; see `settle`."""
         task, earlier, *prepared = item
         if earlier is not None and still_holds(self.plan, task, *earlier):
             return Kept()
@@ -48,7 +58,7 @@ class Augmenter:
 
 
 def augment_image(plan: Plan, task: ImageTask, prepared: Ahead | None = None) -> Done:
-    """All copies of one image, written below the plan's folder.
+    """All copies of one image, written below the plan's folder; the last of them perhaps not yet, see `Done.pending`.
 
     prepared  as `ahead` gave it; None, or for a picture of another size than this one turns out to have: done now
     """
@@ -137,10 +147,11 @@ def _painted(plan: Plan, task: ImageTask, draft: Draft, image: Picture, cover: C
 
 
 def _write(plan: Plan, names: tuple[str, str], image: Picture, cover: Cover, copied: Path | None, done: Done) -> None:
-    saver = Saver(plan.folder, plan.making, done.files if plan.checked else None, done.timed)
+    saver = Saver(plan.folder, plan.making, done.files if plan.checked else None, done.timed, done.pending)
     saver.picture(f"images/{names[0]}", image, copied, plan.quality)
     if names[1] and cover.mask is not None:
         saver.mask(names[1], cover.mask)
+    saver.save()
 
 
 def first_patch(files: list[Path], max_pixels: int) -> Picture | None:

@@ -6,12 +6,13 @@ import builtins
 import contextlib
 import io
 import os
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 NAMED = ("mkdir", "rename", "replace", "link")
-OPENED = ("fsync", "ftruncate", "pwrite")
+OPENED = ("fsync", "ftruncate", "pwrite", "write")
 
 
 class Injection:
@@ -19,6 +20,7 @@ class Injection:
 
     def __init__(self, folder: Path, number: int, code: int, *, lasting: bool) -> None:
         self.calls, self.failed = 0, 0
+        self._one_by_one = threading.Lock()
         self._folder, self._number, self._code, self._lasting = os.path.realpath(folder), number, code, lasting
 
     def count(self, path: Any) -> None:
@@ -26,9 +28,11 @@ class Injection:
         name = f"/proc/self/fd/{path}" if isinstance(path, int) else os.fspath(path)
         if not os.path.realpath(name).startswith(self._folder):
             return
-        self.calls += 1
-        if self.calls == self._number or (self._lasting and self.calls > self._number):
-            self.failed += 1
+        with self._one_by_one:
+            self.calls += 1
+            fails = self.calls == self._number or (self._lasting and self.calls > self._number)
+            self.failed += fails
+        if fails:
             raise OSError(self._code, os.strerror(self._code), None if isinstance(path, int) else path)
 
 
@@ -83,8 +87,17 @@ def failing(injection: Injection) -> Iterator[None]:
 
         return call
 
+    def opened_by_number(original: Any) -> Any:
+        def call(path: Any, flags: int, *more: Any, **named: Any) -> Any:
+            if flags & (os.O_WRONLY | os.O_RDWR):
+                injection.count(path)
+            return original(path, flags, *more, **named)
+
+        return call
+
     for name in (*NAMED, *OPENED):
         patch(os, name, counted)
+    patch(os, "open", opened_by_number)
     patch(io, "open", opened)
     patch(builtins, "open", opened)
     try:

@@ -10,6 +10,7 @@ import pytest
 
 from kpkit.errors import OutputError
 from kpkit.pipelines.augment_files import Saver
+from kpkit.pipelines.augment_later import finish
 from kpkit.pipelines.run_folder import run_folder, runs
 from kpkit.targets.shard_layout import ArrayLayout
 from kpkit.targets.shard_write import ShardWriter
@@ -46,18 +47,25 @@ def test_shard_that_a_late_worker_was_making_replaces_nothing(tmp_path):
 
 
 def test_picture_that_a_late_worker_brings_replaces_nothing_and_makes_no_folder(tmp_path):
-    data = tmp_path / "data"
+    data, pending = tmp_path / "data", []
     data.mkdir()
     with run_folder(tmp_path) as making:
-        Saver(data, making, None, lambda step: nullcontext()).picture("images/a/b.png", PICTURE, None, 95)
-    late = Saver(data, making, None, lambda step: nullcontext())
+        saver = Saver(data, making, None, lambda step: nullcontext(), pending)
+        saver.picture("images/a/b.png", PICTURE, None, 95)
+        saver.save()
+        finish(pending)
+    late = Saver(data, making, None, lambda step: nullcontext(), pending)
     before = (data / "images/a/b.png").read_bytes()
     for name in ("images/a/b.png", "images/new/c.png"):
+        late.picture(name, PICTURE + 9, None, 95)
+        late.save()
         with pytest.raises(OutputError):
-            late.picture(name, PICTURE + 9, None, 95)
+            finish(pending)
     assert (data / "images/a/b.png").read_bytes() == before
     os.rename(data, tmp_path / "out")
+    late.picture("images/a/b.png", PICTURE + 9, None, 95)
+    late.save()
     with pytest.raises(OutputError):
-        late.picture("images/a/b.png", PICTURE + 9, None, 95)
+        finish(pending)
     assert os.listdir(tmp_path) == ["out"]
     assert not (tmp_path / "out/images/new").exists()
