@@ -32,6 +32,24 @@ class Prepared:
         return item
 
 
+class Settled:
+    """Settles each result once all that were prepared with it are done; the sixth cannot be."""
+
+    def __init__(self) -> None:
+        self.done: list[int] = []
+
+    def __call__(self, number: int) -> int:
+        if number == 5:
+            raise RecordError("no such number", code="KP-FIFTH")
+        self.done.append(number)
+        return number
+
+    def settle(self, number: int) -> tuple[int, int]:
+        if number == 6:
+            raise RecordError("no such number", code="KP-SIXTH")
+        return number, max(self.done)
+
+
 def tarry(number: int) -> int:
     time.sleep(0.12)
     return number

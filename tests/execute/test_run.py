@@ -42,6 +42,18 @@ def test_a_function_prepares_some_items_at_once(workers: int) -> None:
     assert max(together) > 1
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_results_are_settled_when_those_that_were_prepared_together_are_done(workers: int) -> None:
+    found = _run(tasks.Settled(), list(range(100)), workers)
+    failures = {key: value.code for key, value in found.items() if isinstance(value, Failure)}
+    assert failures == {"5": "KP-FIFTH", "6": "KP-SIXTH"}
+    settled = {key: value for key, value in found.items() if key not in failures}
+    assert {key: number for key, (number, _) in settled.items()} == {str(i): i for i in range(100) if i not in (5, 6)}
+    later = [last - number for number, last in settled.values()]
+    assert 0 < max(later) < PREPARED
+    assert min(later) == 0
+
+
 def test_no_items_is_no_work() -> None:
     assert _run(tasks.double, [], 1) == {}
     assert _run(tasks.double, [], 2) == {}
