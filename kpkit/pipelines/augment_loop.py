@@ -20,6 +20,7 @@ from kpkit.pipelines.augment_labels import Made, Order, assemble, own_boxes
 from kpkit.pipelines.augment_output import Output
 from kpkit.pipelines.augment_prepare import Work
 from kpkit.pipelines.augment_preview import Preview
+from kpkit.pipelines.augment_rows import import_ahead
 from kpkit.pipelines.augment_task import Augmenter, Done, ImageTask, Plan
 from kpkit.pipelines.augment_work import Folder
 
@@ -81,6 +82,8 @@ class Loop:
         items = tasks(block, keys.names, keys.stem, self.work.root, self.plan)
         done = run_tasks(Augmenter(self.plan), self._with_earlier(items, earlier), pool)
         for number, (key, result) in enumerate(done, start=block.first + 1):
+            if number == 1 and pool.workers > 1 and not self.work.job.dry_run:
+                import_ahead()
             before = earlier.pop(key, None)
             if isinstance(result, Failure):
                 self._failed(result)
