@@ -111,7 +111,18 @@ def apply_points(matrix: Matrix, xy: Points) -> Points:
     xy      [..., 2]   float64  source pixels; NaN stays NaN
 
     returns [..., 2]   float64  output pixels
+
+    Left and right mirrored and nothing else (`flip_horizontal`) is rounded as the reference rounds it, to the last bit:
+    (width - x) - 1.
+
+    Source: HRNet lib/utils/transforms.py fliplr_joints.
     """
+    (a, b, c), (d, e, f) = matrix.tolist()
+    if (a, b, d, e, f) == (-1.0, 0.0, 0.0, 1.0, 0.0):
+        mirrored = np.array(xy, np.float64)
+        mirrored[..., 0] = (c + 1.0 - mirrored[..., 0]) - 1.0
+        mirrored[np.isnan(mirrored).any(axis=-1)] = np.nan
+        return mirrored
     # NaN in either coordinate reaches both, even where the matrix holds a zero: 0 * NaN is NaN.
     moved: Points = xy @ matrix[:, :2].T + matrix[:, 2]
     return moved

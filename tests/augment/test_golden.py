@@ -80,8 +80,7 @@ def test_flipped_joints_are_exactly_those_of_the_reference(golden: Mapping[str, 
     after = move(before, geo.flip_horizontal(width), (width, 100_000), skeleton).labels
     expected = golden["flip/visible_out"] > 0
     np.testing.assert_array_equal(after.visibility > 0, expected)
-    # To the last bit of a float64: the reference rounds twice, (W - x) - 1, and ours once, (W - 1) - x.
-    np.testing.assert_array_almost_equal_nulp(after.xy[expected], golden["flip/joints_out"][expected], nulp=1)
+    np.testing.assert_array_equal(after.xy[expected], golden["flip/joints_out"][expected])
 
 
 def test_flipped_heatmaps_are_exactly_those_of_the_reference(golden: Mapping[str, Any]) -> None:
