@@ -17,6 +17,7 @@ from kpkit.pipelines.augment_images import Block, tasks
 from kpkit.pipelines.augment_job import AugmentReport
 from kpkit.pipelines.augment_keep import Kept
 from kpkit.pipelines.augment_labels import Made, Order, assemble, own_boxes
+from kpkit.pipelines.augment_later import idle
 from kpkit.pipelines.augment_output import Output
 from kpkit.pipelines.augment_prepare import Work
 from kpkit.pipelines.augment_preview import Preview
@@ -48,9 +49,13 @@ class Loop:
         with pool_for(work.job.workers, work.job.scheduler, _quiet_opencv, shared=shared, seen=seen) as pool:
             self.report.workers = pool.workers
             blocks = work.labels.blocks(self.tell)
-            # Nothing here holds a block while the next one is made.
-            while self._next(blocks, pool):
-                pass
+            try:
+                # Nothing here holds a block while the next one is made.
+                while self._next(blocks, pool):
+                    pass
+            finally:
+                # Whoever takes the folder away now does not meet a write of this process.
+                idle()
         folder.end_making()
         remove_strays(folder.path, self.kept)
 

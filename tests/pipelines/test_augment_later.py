@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 
 import pytest
 
-from kpkit.pipelines.augment_later import WAITING, finish, later
+from kpkit.pipelines.augment_later import WAITING, _line, finish, idle, later
 
 
 def test_writes_are_done_in_order_by_one_thread() -> None:
@@ -72,3 +73,39 @@ def test_a_process_that_was_forked_writes_by_a_thread_of_its_own() -> None:
             break
         time.sleep(0.1)
     assert os.waitstatus_to_exitcode(status) == 7
+
+
+def test_idle_waits_for_what_others_have_put_in_line() -> None:
+    done: list[int] = []
+    later([], lambda: (time.sleep(0.2), done.append(1)))
+    idle()
+    assert done == [1]
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there are no such signals here")
+def test_a_signal_in_a_wait_is_that_signal_whenever_it_comes() -> None:
+    class Rung(BaseException):
+        pass
+
+    def ring(number: int, frame: object) -> None:
+        raise Rung
+
+    def write_for_ever(pending: list, seconds: float) -> None:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        while True:
+            for _ in range(3):
+                later(pending, time.sleep, 0.0001)
+            finish(pending)
+
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        for number in range(400):
+            pending: list = []
+            with pytest.raises(Rung):
+                write_for_ever(pending, 0.0005 + 0.00001 * (number % 50))
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            # The signal may have taken a place with it; a process that goes on is not what signals are for.
+            _line.cache_clear()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
