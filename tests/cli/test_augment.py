@@ -213,7 +213,7 @@ def test_settings_reach_the_command(kpkit, tmp_path):
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_signal_ends_the_work_and_leaves_nothing(tmp_path, environment, number, code, workers):
     dataset(tmp_path, images=100, persons=1)
-    command = [sys.executable, "-m", "kpkit", "augment", LABELS, "--rotation", "-30:30", "--copies", "300"]
+    command = [sys.executable, "-m", "kpkit", "augment", LABELS, "--rotation", "-30:30", "--copies", "3000"]
     started = subprocess.Popen([*command, "--workers", workers], cwd=tmp_path, env=environment)
     try:
         deadline = time.monotonic() + 60
