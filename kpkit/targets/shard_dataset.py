@@ -243,8 +243,18 @@ class ShardDataset:
 
         points  [n,K,2]  input pixels, e.g. as the codec decodes them    affine  [n,2,3]  as in the samples
         returns [n,K,2]  float64
+
+        Raises FormatError where a matrix has no inverse, which none that was written lacks.
         """
-        linear = np.linalg.inv(affine[..., :2])
+        try:
+            linear = np.linalg.inv(affine[..., :2])
+        except np.linalg.LinAlgError as error:
+            raise FormatError(
+                "a sample's `affine` has no inverse",
+                code="KP-SHARD-DAMAGED",
+                expected="matrices from the source to the input",
+                help="`kpkit shards verify` says which shard is damaged; make it again",
+            ) from error
         moved: NDArray[np.float64] = np.einsum(
             "...ij,...kj->...ki", linear, np.asarray(points, np.float64) - affine[..., None, :, 2]
         )

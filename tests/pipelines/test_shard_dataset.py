@@ -374,3 +374,13 @@ def test_manifest_is_as_its_schema_says(folder):
 
     schema = json.loads((resources.schemas_dir() / "json/shards.schema.json").read_text())
     jsonschema.validate(json.loads((folder / "manifest.json").read_text()), schema)
+
+
+def test_an_affine_without_inverse_is_named() -> None:
+    affine = np.tile([[1.0, 0.0, 5.0], [0.0, 1.0, 7.0]], (3, 1, 1))
+    points = np.ones((3, 2, 2))
+    np.testing.assert_array_equal(kpkit.ShardDataset.to_source(points, affine)[0, 0], [-4.0, -6.0])
+    affine[1, 1] = affine[1, 0]
+    with pytest.raises(FormatError, match="no inverse") as caught:
+        kpkit.ShardDataset.to_source(points, affine)
+    assert caught.value.code == "KP-SHARD-DAMAGED"
