@@ -104,10 +104,10 @@ def describe(path: Path) -> dict[str, Any]:
 def _relative(root: str | None, final: Path) -> str | None:
     if root is None:
         return None
-    if storage.is_remote(root) or storage.is_remote(final):
+    remote = storage.is_remote(root) or storage.is_remote(final)
+    if remote and Path(root).parts[:2] != final.parts[:2]:
         # From bucket to bucket, or to a disk, no relative path leads.
-        same = Path(root).parts[:2] == final.parts[:2]
-        return os.path.relpath(root, final) if same else storage.url_of(root) or Path(root).absolute().as_posix()
+        return storage.url_of(root) or Path(root).absolute().as_posix()
     try:
         return Path(os.path.relpath(root, final)).as_posix()
     except ValueError:  # another drive

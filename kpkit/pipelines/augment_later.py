@@ -41,6 +41,8 @@ def finish(pending: Pending) -> None:
 
 def idle() -> None:
     """Wait until nothing is in line in this process, whoever put it there."""
+    if not _line.cache_info().currsize:
+        return
     pending: Pending = []
     later(pending, int)
     finish(pending)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from kpkit.core.dataset import Dataset
 from kpkit.core.report import Collector
 from kpkit.pipelines.shards_show import target_maps
+from kpkit.targets.decoders import inverse_linear
 from kpkit.targets.shard_dataset import ShardDataset
 
 # Maps are kept at a quarter of the picture's size: a heatmap's cell is at least that large.
@@ -63,8 +64,9 @@ def _to_map(affine: NDArray[np.float64]) -> NDArray[np.float64]:
 
     affine  [2,3]  source -> input
     """
-    whole = np.vstack([affine, [0.0, 0.0, 1.0]])
+    linear = inverse_linear(affine)
+    whole = np.vstack([np.column_stack([linear, -linear @ affine[:, 2]]), [0.0, 0.0, 1.0]])
     shift = (1 / SHRINK - 1) / 2
     shrink = np.array([[1 / SHRINK, 0, shift], [0, 1 / SHRINK, shift], [0, 0, 1]])
-    back: NDArray[np.float64] = (shrink @ np.linalg.inv(whole))[:2]
+    back: NDArray[np.float64] = (shrink @ whole)[:2]
     return back

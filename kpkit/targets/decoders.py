@@ -18,6 +18,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from kpkit.errors import FormatError
+
 Array = NDArray[Any]
 Cells = NDArray[np.float64]
 
@@ -25,15 +27,31 @@ Cells = NDArray[np.float64]
 def to_source(points: Cells, affine: NDArray[np.float64]) -> Cells:
     """Points of the input as points of the source image, by the inverse of the crop's matrix.
 
-    points  [n,K,2]  float64  input pixels
-    affine  [n,2,3]  float64  source -> input
+    points  [...,K,2]  float64  input pixels
+    affine  [...,2,3]  float64  source -> input
 
-    returns [n,K,2]  float64  source pixels
+    returns [...,K,2]  float64  source pixels
+
+    Raises FormatError as `inverse_linear` does.
     """
-    linear, shift = affine[:, :, :2], affine[:, :, 2]
-    inverse = np.linalg.inv(linear)
-    moved: Cells = np.einsum("nij,nkj->nki", inverse, points - shift[:, None, :])
+    moved: Cells = np.einsum("...ij,...kj->...ki", inverse_linear(affine), points - affine[..., None, :, 2])
     return moved
+
+
+def inverse_linear(affine: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The inverse of the linear part of matrices.  affine  [...,2,3] float64    returns  [...,2,2] float64
+
+    Raises FormatError where one has none: no crop is written with such a matrix.
+    """
+    try:
+        return np.asarray(np.linalg.inv(affine[..., :2]), np.float64)
+    except np.linalg.LinAlgError as error:
+        raise FormatError(
+            "a sample's `affine` has no inverse",
+            code="KP-SHARD-DAMAGED",
+            expected="matrices from the source to the input",
+            help="`kpkit shards verify` says which shard is damaged; make it again",
+        ) from error
 
 
 def maxima(maps: Array) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -16,6 +16,7 @@ from kpkit import storage
 from kpkit.core.skeleton import Skeleton
 from kpkit.errors import FormatError, KpkitError, UsageError, did_you_mean
 from kpkit.guard import resolve_inside
+from kpkit.targets import decoders
 from kpkit.targets.base import Codec
 from kpkit.targets.manifest import Manifest, read_manifest
 from kpkit.targets.manifest_checks import codec_from, layout_from
@@ -244,21 +245,9 @@ class ShardDataset:
         points  [n,K,2]  input pixels, e.g. as the codec decodes them    affine  [n,2,3]  as in the samples
         returns [n,K,2]  float64
 
-        Raises FormatError where a matrix has no inverse, which none that was written lacks.
+        Raises FormatError where a matrix has no inverse: the shard is damaged.
         """
-        try:
-            linear = np.linalg.inv(affine[..., :2])
-        except np.linalg.LinAlgError as error:
-            raise FormatError(
-                "a sample's `affine` has no inverse",
-                code="KP-SHARD-DAMAGED",
-                expected="matrices from the source to the input",
-                help="`kpkit shards verify` says which shard is damaged; make it again",
-            ) from error
-        moved: NDArray[np.float64] = np.einsum(
-            "...ij,...kj->...ki", linear, np.asarray(points, np.float64) - affine[..., None, :, 2]
-        )
-        return moved
+        return decoders.to_source(np.asarray(points, np.float64), np.asarray(affine, np.float64))
 
     def decode(self, batch: Mapping[str, Array]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Joints [n,K,2] in source pixels, and scores [n,K], from a batch, or a network's output.
